@@ -1,0 +1,216 @@
+// What is served. A Resource is data: built-ins are listed in resources/*.ts, CRDs become one in controllers/crd.ts,
+// and verbs, discovery, OpenAPI, tables, admission and RBAC all read the same shape.
+// Imported by resources/*, registry.ts and verbs/*; imports none of them.
+
+import type {
+  FieldError,
+  GroupVersionKind,
+  GroupVersionResource,
+  JsonValue,
+  KubeObject,
+  SchemaNode,
+} from '@podless/apimachinery'
+
+/** RBAC's verbs that a stored resource can have, as discovery lists them. */
+export type ResourceVerb =
+  | 'create'
+  | 'delete'
+  | 'deletecollection'
+  | 'get'
+  | 'list'
+  | 'patch'
+  | 'update'
+  | 'watch'
+
+export interface UserInfo {
+  readonly name: string
+  readonly uid?: string
+  readonly groups: readonly string[]
+  readonly extra?: Readonly<Record<string, readonly string[]>>
+}
+
+/** What every rule of one resource gets to know about the request it runs in. */
+export interface RuleContext {
+  readonly user: UserInfo
+  readonly namespace: string
+  /** True under dryRun=All: change nothing outside the object. */
+  readonly dryRun: boolean
+  /** The clock, injected. */
+  readonly now: () => Date
+  /** Adds a Warning header, upstream's text without code and agent. */
+  readonly warn: (text: string) => void
+  readonly services: Services
+}
+
+/** What rules and virtual resources may ask of the running server. Filled by server.ts, faked by no one. */
+export interface Services {
+  /** Reads another object as the cache has it, e.g. a ServiceAccount for TokenRequest. */
+  readonly lookup: (
+    gvr: GroupVersionResource,
+    namespace: string,
+    name: string,
+  ) => KubeObject | undefined
+  readonly list: (gvr: GroupVersionResource, namespace: string) => Iterable<KubeObject>
+  readonly tokens: TokenService
+  readonly authorizer: Authorizer
+  readonly serviceAddresses: ServiceAddresses
+}
+
+export interface TokenService {
+  /** Signs a ServiceAccount token. `expirationSeconds` is already bounded; returns the JWT and its expiry. */
+  issue(request: {
+    namespace: string
+    serviceAccount: { name: string; uid: string }
+    audiences: readonly string[]
+    expirationSeconds: number
+    bound?: { kind: string; apiVersion: string; name: string; uid: string }
+  }): Promise<{ token: string; expires: Date }>
+  /** Verifies a token for any of `audiences` (empty: the server's own). */
+  review(
+    token: string,
+    audiences: readonly string[],
+  ): Promise<{ user: UserInfo; audiences: readonly string[] } | { error: string }>
+}
+
+export interface AuthorizationRequest {
+  readonly user: UserInfo
+  readonly verb: string
+  readonly group?: string
+  readonly version?: string
+  readonly resource?: string
+  readonly subresource?: string
+  readonly name?: string
+  readonly namespace?: string
+  /** Set for non-resource URLs, and then nothing but `verb` is. */
+  readonly path?: string
+}
+
+export interface Authorizer {
+  /** `reason` is RBAC's own sentence when allowed, evaluation errors when denied. */
+  authorize(request: AuthorizationRequest): { allowed: boolean; reason: string }
+  /** The rules a user has in a namespace, as SelfSubjectRulesReview lists them. */
+  rulesFor(
+    user: UserInfo,
+    namespace: string,
+  ): { resourceRules: JsonValue[]; nonResourceRules: JsonValue[]; incomplete: boolean }
+}
+
+/** ClusterIP allocation. */
+export interface ServiceAddresses {
+  /** Reserves `ip` or any free one of the family. Returns undefined when the range is full, throws FieldError-like text when taken. */
+  allocate(family: 'IPv4' | 'IPv6', ip?: string): { ip: string } | { error: string }
+  release(ip: string): void
+}
+
+/**
+ * The rules of one resource, all optional. They change the object they are given in place and must be
+ * pure otherwise. Order per write: see write.ts.
+ */
+export interface Strategy {
+  /** True when a change of spec raises metadata.generation (and create sets it to 1). */
+  readonly hasGeneration?: boolean
+  /** PUT to a missing name creates it (Lease). */
+  readonly allowCreateOnUpdate?: boolean
+  /** PUT without a resourceVersion overwrites. False for custom resources and a few built-ins. */
+  readonly allowUnconditionalUpdate?: boolean
+  /** Sentences that say why a name is not valid; empty when it is. `prefix` is true for generateName. Default: DNS-1123 subdomain. */
+  readonly validateName?: (name: string, prefix: boolean) => readonly string[]
+  readonly default?: (obj: KubeObject) => void
+  readonly prepareForCreate?: (obj: KubeObject, ctx: RuleContext) => void | Promise<void>
+  readonly prepareForUpdate?: (
+    obj: KubeObject,
+    old: KubeObject,
+    ctx: RuleContext,
+  ) => void | Promise<void>
+  readonly validate?: (obj: KubeObject, ctx: RuleContext) => readonly FieldError[]
+  readonly validateUpdate?: (
+    obj: KubeObject,
+    old: KubeObject,
+    ctx: RuleContext,
+  ) => readonly FieldError[]
+  readonly warnings?: (obj: KubeObject, old: KubeObject | undefined) => readonly string[]
+  /** Throws a StatusError when the user may not write this (RBAC escalation, CSR signers). */
+  readonly authorizeWrite?: (obj: KubeObject, old: KubeObject | undefined, ctx: RuleContext) => void
+  /** Undoes what prepareForCreate reserved, when the create failed; also runs after a deletion. */
+  readonly release?: (obj: KubeObject, ctx: RuleContext) => void
+}
+
+/** A second door to the same stored object: /status, /finalize, /approval. It keeps what it does not own. */
+export interface StoredSubresource {
+  readonly type: 'stored'
+  readonly verbs: readonly ResourceVerb[]
+  /**
+   * Makes the object that an update through this door would store: starts from `live` and takes from `sent` only what
+   * this door owns. For the main door the resource's own `merge` applies.
+   */
+  readonly merge: (sent: KubeObject, live: KubeObject) => KubeObject
+  readonly validateUpdate?: (
+    obj: KubeObject,
+    old: KubeObject,
+    ctx: RuleContext,
+  ) => readonly FieldError[]
+}
+
+/** A subresource that has a body of its own kind: /scale, /token, /eviction. */
+export interface VirtualSubresource {
+  readonly type: 'virtual'
+  readonly gvk: GroupVersionKind
+  readonly verbs: readonly ResourceVerb[]
+  readonly schema: SchemaNode
+  readonly get?: (parent: KubeObject, ctx: RuleContext) => KubeObject
+  readonly create?: (body: KubeObject, parent: KubeObject, ctx: RuleContext) => Promise<KubeObject>
+  /** Applies a changed body to a copy of the parent (scale). */
+  readonly update?: (body: KubeObject, parent: KubeObject, ctx: RuleContext) => KubeObject
+}
+
+/** Something only a node's agent could do: exec, attach, log, portforward, proxy. Answers a Status that says so. */
+export interface NodeSubresource {
+  readonly type: 'node'
+  readonly gvk?: GroupVersionKind
+  readonly verbs: readonly ResourceVerb[]
+}
+
+export type Subresource = StoredSubresource | VirtualSubresource | NodeSubresource
+
+/** A printer column. `cell` gets the object in the served version. */
+export interface Column {
+  readonly name: string
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date'
+  readonly format?: string
+  readonly description: string
+  readonly priority?: number
+  readonly cell: (obj: KubeObject, now: Date) => JsonValue
+}
+
+/** The names users call a resource by. */
+export interface ResourceNames {
+  readonly plural: string
+  readonly singular: string
+  readonly kind: string
+  readonly listKind: string
+  readonly shortNames?: readonly string[]
+  readonly categories?: readonly string[]
+}
+
+export interface Resource {
+  readonly gvr: GroupVersionResource
+  readonly names: ResourceNames
+  readonly namespaced: boolean
+  readonly verbs: readonly ResourceVerb[]
+  /** The version stored; its apiVersion replaces the served one on write, and back on read. */
+  readonly storageVersion: string
+  /** Key prefix without trailing slash, as kube-apiserver lays it out: `/registry/services/specs`. */
+  readonly keyPrefix: string
+  readonly schema: SchemaNode
+  readonly strategy: Strategy
+  /** What a PUT or PATCH of the main resource may not change: keeps `live`'s status when /status is a door of its own. */
+  readonly merge?: (sent: KubeObject, live: KubeObject) => KubeObject
+  readonly subresources: ReadonlyMap<string, Subresource>
+  readonly columns: readonly Column[]
+  /** Fields a fieldSelector may name besides metadata.name and metadata.namespace. */
+  readonly selectableFields: ReadonlyMap<string, (obj: KubeObject) => string>
+  /** Set on resources that come from a CRD: the CRD's name. They have no strategic merge, and no protobuf. */
+  readonly crd?: string
+  /** Virtual resources (TokenReview): create answers and nothing is stored. */
+  readonly create?: (body: KubeObject, ctx: RuleContext) => Promise<KubeObject>
+}

@@ -1,0 +1,119 @@
+// One thing wrong with one field of an object, and the cause it becomes in a 422 Status.
+// Made by validation, turned into a Status by status.ts `invalid`. Ref: apimachinery/pkg/util/validation/field/errors.go
+
+import type { JsonValue } from './json.ts'
+
+export type FieldErrorType =
+  | 'FieldValueNotFound'
+  | 'FieldValueRequired'
+  | 'FieldValueDuplicate'
+  | 'FieldValueInvalid'
+  | 'FieldValueNotSupported'
+  | 'FieldValueForbidden'
+  | 'FieldValueTooLong'
+  | 'FieldValueTooMany'
+  | 'InternalError'
+  | 'FieldValueTypeInvalid'
+
+export interface FieldError {
+  readonly type: FieldErrorType
+  /** The path as upstream prints it: `spec.ports[0].name`, `data[a/b]`; '<nil>' for none. */
+  readonly field: string
+  /** The value as it stands in the message; ignored by Required, Forbidden and InternalError. */
+  readonly badValue?: JsonValue | undefined
+  readonly detail: string
+}
+
+const TITLES: Record<FieldErrorType, string> = {
+  FieldValueNotFound: 'Not found',
+  FieldValueRequired: 'Required value',
+  FieldValueDuplicate: 'Duplicate value',
+  FieldValueInvalid: 'Invalid value',
+  FieldValueNotSupported: 'Unsupported value',
+  FieldValueForbidden: 'Forbidden',
+  FieldValueTooLong: 'Too long',
+  FieldValueTooMany: 'Too many',
+  InternalError: 'Internal error',
+  FieldValueTypeInvalid: 'Invalid value',
+}
+const WITHOUT_VALUE: ReadonlySet<FieldErrorType> = new Set([
+  'FieldValueRequired',
+  'FieldValueForbidden',
+  'FieldValueTooLong',
+  'InternalError',
+])
+
+/** Everything after the field: `Invalid value: "x": must be ...`. It is a cause's message. */
+export function fieldErrorBody(error: FieldError): string {
+  const title = TITLES[error.type]
+  const head = WITHOUT_VALUE.has(error.type) ? title : `${title}: ${formatValue(error.badValue)}`
+  return error.detail === '' ? head : `${head}: ${error.detail}`
+}
+
+/** The whole text: `metadata.name: Invalid value: "x": must be ...`. */
+export function formatFieldError(error: FieldError): string {
+  return `${error.field}: ${fieldErrorBody(error)}`
+}
+
+function formatValue(value: JsonValue | undefined): string {
+  if (value === undefined || value === null) return 'null'
+  return typeof value === 'object' ? JSON.stringify(value) : JSON.stringify(value)
+}
+
+export const required = (field: string, detail = ''): FieldError => ({
+  type: 'FieldValueRequired',
+  field,
+  detail,
+})
+export const invalidValue = (
+  field: string,
+  badValue: JsonValue | undefined,
+  detail: string,
+): FieldError => ({ type: 'FieldValueInvalid', field, badValue, detail })
+export const typeInvalid = (
+  field: string,
+  badValue: JsonValue | undefined,
+  detail: string,
+): FieldError => ({ type: 'FieldValueTypeInvalid', field, badValue, detail })
+export const duplicate = (field: string, badValue: JsonValue | undefined): FieldError => ({
+  type: 'FieldValueDuplicate',
+  field,
+  badValue,
+  detail: '',
+})
+export const forbiddenField = (field: string, detail: string): FieldError => ({
+  type: 'FieldValueForbidden',
+  field,
+  detail,
+})
+export const notFoundField = (field: string, badValue: JsonValue | undefined): FieldError => ({
+  type: 'FieldValueNotFound',
+  field,
+  badValue,
+  detail: '',
+})
+
+/** `Unsupported value: "x": supported values: "a", "b"`. */
+export function notSupported(
+  field: string,
+  badValue: JsonValue | undefined,
+  supported: readonly string[],
+): FieldError {
+  const list = supported.map(value => JSON.stringify(value)).join(', ')
+  return { type: 'FieldValueNotSupported', field, badValue, detail: `supported values: ${list}` }
+}
+
+/** `Too long: may not be more than N bytes`. */
+export function tooLong(field: string, maxLength: number): FieldError {
+  return { type: 'FieldValueTooLong', field, detail: `may not be more than ${maxLength} bytes` }
+}
+
+/** `Too many: N: must have at most M items`. */
+export function tooMany(field: string, actual: number, max: number): FieldError {
+  return {
+    type: 'FieldValueTooMany',
+    field,
+    badValue: actual,
+    detail: `must have at most ${max} item${max === 1 ? '' : 's'}`,
+  }
+}
