@@ -1,0 +1,81 @@
+// The Common Expression Language's public face: compile an expression against declared variables, then evaluate it
+// often. Called by the schema's rules (schema/validate.ts) and CRD validation; the work is in compile.ts.
+
+import type { JsonValue } from '../json.ts'
+import type { SchemaNode } from '../schema/node.ts'
+
+/** Types a variable may be declared with when it has no schema. */
+export type CelTypeName =
+  | 'bool'
+  | 'int'
+  | 'uint'
+  | 'double'
+  | 'string'
+  | 'bytes'
+  | 'null_type'
+  | 'duration'
+  | 'timestamp'
+  | 'dyn'
+
+/** A variable described by a schema. */
+export interface CelSchemaVariable {
+  readonly schema: SchemaNode
+  /** The root of a resource: apiVersion, kind and metadata.name and generateName are always declared. */
+  readonly resourceRoot?: boolean
+  /** Declares optional_type(T): an absent binding is optional.none(), a present one optional.of(value). */
+  readonly optional?: boolean
+}
+
+export interface CompileOptions {
+  readonly variables: Readonly<Record<string, SchemaNode | CelSchemaVariable | CelTypeName>>
+  /** The type the expression must have; 'any' accepts all. */
+  readonly result: 'bool' | 'string' | 'any'
+}
+
+/**
+ * `error` is what cel-go prints, without any prefix: "ERROR: <input>:1:6: undefined field 'x'\n | self.x\n | .....^".
+ * `reason` says which step failed: 'syntax or types' of the expression, a result type that `result` does not allow
+ * (error is then the bare type name), or a variable whose schema CEL can not see.
+ */
+export type Compiled =
+  | { readonly ok: true; readonly program: CelProgram; readonly usesOldSelf: boolean }
+  | {
+      readonly ok: false
+      readonly error: string
+      readonly reason: 'compilation' | 'result-type' | 'declaration'
+    }
+
+export interface CelProgram {
+  /**
+   * Evaluates once. Bindings are JSON values in the form the schema declares; an absent variable is a runtime error
+   * when read. The actual cost is taken off `budget.remaining`, which may go below zero.
+   */
+  evaluate(bindings: Readonly<Record<string, JsonValue | undefined>>, budget: CostBudget): Evaluation
+  /** The worst case in cost units, from the sizes the schemas allow. Saturates at Number.MAX_SAFE_INTEGER. */
+  estimateCost(): CostEstimate
+  /** Whether the expression reads this variable. */
+  references(name: string): boolean
+}
+
+export type Evaluation =
+  | { readonly ok: true; readonly value: unknown; readonly cost: number }
+  | {
+      readonly ok: false
+      /** As cel-go words it: 'no such key: x', 'divide by zero'. */
+      readonly error: string
+      readonly cost: number
+      /** 'call': this evaluation passed perCall. 'total': it passed what remained of the budget. */
+      readonly budgetExceeded?: 'call' | 'total'
+    }
+
+export interface CostBudget {
+  /** Cost units left for all rules of a request; see RUNTIME_COST_BUDGET. */
+  remaining: number
+  /** Cost units one evaluation may use; see PER_CALL_LIMIT. */
+  readonly perCall: number
+}
+
+export interface CostEstimate {
+  readonly min: number
+  readonly max: number
+}
