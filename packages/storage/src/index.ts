@@ -1,4 +1,10 @@
 // The package's public face.
 export type * from './backend.ts'
+export type * from './cache-watcher.ts'
+export type * from './cacher.ts'
+export * from './consistency.ts'
 export * from './errors.ts'
+export * from './keys.ts'
+export type * from './storage.ts'
 export type * from './stored-object.ts'
+export type * from './update.ts'
