@@ -21,6 +21,8 @@ export interface FieldError {
   readonly field: string
   /** The value as it stands in the message; ignored by Required, Forbidden and InternalError. */
   readonly badValue?: JsonValue | undefined
+  /** Leaves the value out of the message, as failed CEL rules on objects and lists do. */
+  readonly omitValue?: boolean
   readonly detail: string
 }
 
@@ -46,7 +48,8 @@ const WITHOUT_VALUE: ReadonlySet<FieldErrorType> = new Set([
 /** Everything after the field: `Invalid value: "x": must be ...`. It is a cause's message. */
 export function fieldErrorBody(error: FieldError): string {
   const title = TITLES[error.type]
-  const head = WITHOUT_VALUE.has(error.type) ? title : `${title}: ${formatValue(error.badValue)}`
+  const bare = error.omitValue === true || WITHOUT_VALUE.has(error.type)
+  const head = bare ? title : `${title}: ${formatValue(error.badValue)}`
   return error.detail === '' ? head : `${head}: ${error.detail}`
 }
 
@@ -105,7 +108,11 @@ export function notSupported(
 
 /** `Too long: may not be more than N bytes`. */
 export function tooLong(field: string, maxLength: number): FieldError {
-  return { type: 'FieldValueTooLong', field, detail: `may not be more than ${maxLength} bytes` }
+  return {
+    type: 'FieldValueTooLong',
+    field,
+    detail: `may not be more than ${maxLength} byte${maxLength === 1 ? '' : 's'}`,
+  }
 }
 
 /** `Too many: N: must have at most M items`. */

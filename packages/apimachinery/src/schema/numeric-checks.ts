@@ -1,0 +1,106 @@
+// Bounds, multiples and number formats, with Go's distinction between integers and floating point. Called by validate.ts.
+// Ref: kube-openapi/pkg/validation/validate/{validator,values}.go
+
+import type { JsonValue } from '../json.ts'
+import type { ValueValidation } from './node.ts'
+
+/** A failed check. Named ones are reported at the field, others without one. */
+export interface NumericFailure {
+  readonly named: boolean
+  readonly text: string
+  readonly value: JsonValue
+}
+
+// The largest double below 2^63 and the largest float32.
+const INT64_LIMIT = 2 ** 63
+const INT32_MAX = 2 ** 31 - 1
+const FLOAT32_MAX = (2 - 2 ** -23) * 2 ** 127
+
+/** True when Go's JSON decoder makes an int64 of this number. */
+export function isInt64(value: number): boolean {
+  return Number.isInteger(value) && value >= -INT64_LIMIT && value < INT64_LIMIT
+}
+
+/** Checks range, multipleOf, minimum and maximum, in that order. */
+export function checkNumber(
+  facets: ValueValidation,
+  types: readonly string[],
+  format: string,
+  value: number,
+  path: string,
+): NumericFailure[] {
+  const type = types.length === 1 ? types[0]! : ''
+  const failures: NumericFailure[] = []
+  const inRange = (number: number, what: string): boolean => {
+    if (fits(number, type, format)) return true
+    const kind = format === '' ? `${type} (default format)` : `${type} with format ${format}`
+    failures.push({
+      named: false,
+      text: `${what} value must be of type ${kind} in ${path}`,
+      value: '',
+    })
+    return false
+  }
+  inRange(value, 'Checked')
+  if (facets.multipleOf !== undefined) {
+    const native = inRange(facets.multipleOf, 'MultipleOf') && isInt64(value)
+    const failure = multipleOf(
+      value,
+      native ? Math.trunc(facets.multipleOf) : facets.multipleOf,
+      path,
+    )
+    if (failure !== undefined) failures.push(failure)
+  }
+  if (facets.minimum !== undefined) {
+    const native = inRange(facets.minimum, 'Minimum boundary') && isInt64(value)
+    const bound = native ? Math.trunc(facets.minimum) : facets.minimum
+    const open = facets.exclusiveMinimum === true
+    if (open ? value <= bound : value < bound) {
+      const text = `${path} in body should be greater than ${open ? '' : 'or equal to '}${goNumber(bound)}`
+      failures.push({ named: true, text, value })
+    }
+  }
+  if (facets.maximum !== undefined) {
+    const native = inRange(facets.maximum, 'Maximum boundary') && isInt64(value)
+    const bound = native ? Math.trunc(facets.maximum) : facets.maximum
+    const open = facets.exclusiveMaximum === true
+    if (open ? value >= bound : value > bound) {
+      const text = `${path} in body should be less than ${open ? '' : 'or equal to '}${goNumber(bound)}`
+      failures.push({ named: true, text, value })
+    }
+  }
+  return failures
+}
+
+function fits(value: number, type: string, format: string): boolean {
+  if (type === 'integer') {
+    if (!isInt64(value)) return false
+    return format !== 'int32' || (value <= INT32_MAX && value >= -INT32_MAX - 1)
+  }
+  return format !== 'float' || Math.abs(value) <= FLOAT32_MAX
+}
+
+function multipleOf(value: number, factor: number, path: string): NumericFailure | undefined {
+  if (factor <= 0) {
+    const text = `factor MultipleOf declared for ${path} must be positive: ${goNumber(factor)}`
+    return { named: true, text, value: factor }
+  }
+  const quotient = factor < 1 ? (1 / factor) * value : value / factor
+  const rounded = Math.round(quotient)
+  // Floating point quotients may miss the integer by a relative error this small.
+  const near =
+    quotient === rounded ||
+    (Number.isSafeInteger(rounded) && Math.abs(quotient - rounded) < 1e-9 * Math.abs(rounded))
+  if (Number.isInteger(value) && Number.isInteger(factor) ? value % factor === 0 : near)
+    return undefined
+  return { named: true, text: `${path} in body should be a multiple of ${goNumber(factor)}`, value }
+}
+
+/** A number as Go's %v prints it: exponents have two digits and begin below 1e-4. */
+export function goNumber(value: number): string {
+  if (value === 0) return '0'
+  const magnitude = Math.abs(value)
+  if (magnitude >= 1e-4 && magnitude < 1e21) return String(value)
+  const [mantissa, exponent = ''] = value.toExponential().split('e')
+  return `${mantissa}e${exponent[0]}${exponent.slice(1).padStart(2, '0')}`
+}
