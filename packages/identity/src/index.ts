@@ -1,1 +1,5 @@
-// The package's public face.
+// The package's public face: who you are, on paper. Grouped by file.
+export * from './ca.ts'
+export * from './certificate.ts'
+export * from './kubeconfig.ts'
+export * from './service-account-token.ts'

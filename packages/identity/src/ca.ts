@@ -1,0 +1,180 @@
+// The cluster's authority and the keys of its tokens: made once, kept in DIR/pki, loaded ever after.
+// Called by `podless up` and the CLI's minting commands; calls certificate.ts and the file system.
+// The files are secrets: each is 0600 in a folder of 0700, and appears whole or not at all.
+
+import { createPublicKey, generateKeyPair, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import {
+  createAuthorityCertificate,
+  createServingCertificate,
+  type Issuer,
+  type KeyedCertificate,
+  parseCertificate,
+  parsePrivateKey,
+  privateKeyPem,
+  servingCertificateFits,
+} from './certificate.ts'
+
+const DAY_SECONDS = 24 * 60 * 60
+/** Ten years: as long as kubeadm's, as every kubeconfig and workload trusts it by value. */
+const AUTHORITY_TTL_SECONDS = 3650 * DAY_SECONDS
+const SERVING_TTL_SECONDS = 365 * DAY_SECONDS
+/** A serving certificate is made anew at the first start within a month of its end. */
+const SERVING_MARGIN_SECONDS = 30 * DAY_SECONDS
+const RSA_BITS = 2048
+
+/** A folder of keys that cannot be used as it is: half of it is missing, or it is not ours to read. */
+export class PkiError extends Error {
+  override readonly name = 'PkiError'
+}
+
+/** What DIR/pki holds. */
+export interface Pki {
+  readonly directory: string
+  readonly authority: Issuer
+  /** Signs ServiceAccount tokens; see service-account-token.ts. */
+  readonly tokenKey: KeyObject
+}
+
+/**
+ * Loads DIR/pki, making what is missing: ca.crt, ca.key, sa.key, sa.pub. Throws PkiError when a file is there
+ * but unreadable, or when ca.crt has lost its key: a new authority would lock every client out silently.
+ */
+export async function openPki(dataDirectory: string, options: { now: Date }): Promise<Pki> {
+  const directory = join(dataDirectory, 'pki')
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const [authority, tokenKey] = await Promise.all([
+    openAuthority(directory, options.now),
+    openTokenKey(directory),
+  ])
+  return { directory, authority, tokenKey }
+}
+
+/**
+ * The serving certificate for `names` besides the fixed ones: the one in DIR/pki (apiserver.crt, apiserver.key)
+ * while it covers them and is not about to expire, else a new one.
+ */
+export async function openServingCertificate(
+  { directory, authority }: Pki,
+  options: { readonly names: readonly string[]; readonly now: Date },
+): Promise<KeyedCertificate> {
+  const paths = pathsIn(directory, 'apiserver')
+  const [certificate, key] = await Promise.all([read(paths.certificate), read(paths.key)])
+  const margin = { ...options, marginSeconds: SERVING_MARGIN_SECONDS }
+  if (certificate !== undefined && key !== undefined && matches(certificate, key)) {
+    if (servingCertificateFits(certificate, authority, margin)) return { certificate, key }
+  }
+  const made = createServingCertificate(authority, { ...options, ttlSeconds: SERVING_TTL_SECONDS })
+  await write(paths.key, made.key)
+  await write(paths.certificate, made.certificate)
+  return made
+}
+
+async function openAuthority(directory: string, now: Date): Promise<Issuer> {
+  const paths = pathsIn(directory, 'ca')
+  const [certificate, keyText] = await Promise.all([read(paths.certificate), read(paths.key)])
+  if (keyText === undefined) {
+    if (certificate !== undefined)
+      throw new PkiError(`${paths.certificate} has no ca.key beside it`)
+    await chmod(directory, 0o700)
+    return await makeAuthority(paths, now)
+  }
+  const key = parsePrivateKey(keyText)
+  if (key === undefined) throw new PkiError(`${paths.key} is not a private key`)
+  // The key is written first, so a crash in between leaves a key without a certificate.
+  if (certificate === undefined) return await certify(paths, key, now)
+  if (!matches(certificate, keyText)) {
+    throw new PkiError(`${paths.certificate} and ca.key do not belong together`)
+  }
+  return { certificate, key }
+}
+
+async function makeAuthority(paths: Paths, now: Date): Promise<Issuer> {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  await write(paths.key, privateKeyPem(privateKey))
+  return await certify(paths, privateKey, now)
+}
+
+async function certify(paths: Paths, key: KeyObject, now: Date): Promise<Issuer> {
+  const certificate = createAuthorityCertificate({
+    commonName: 'podless-ca',
+    key,
+    publicKey: createPublicKey(key),
+    now,
+    ttlSeconds: AUTHORITY_TTL_SECONDS,
+  })
+  await write(paths.certificate, certificate)
+  return { certificate, key }
+}
+
+async function openTokenKey(directory: string): Promise<KeyObject> {
+  const path = join(directory, 'sa.key')
+  const text = await read(path)
+  if (text !== undefined) {
+    const key = parsePrivateKey(text)
+    if (key === undefined) throw new PkiError(`${path} is not a private key`)
+    return key
+  }
+  const key = await generateTokenKey()
+  await write(join(directory, 'sa.pub'), publicKeyPem(key))
+  await write(path, privateKeyPem(key))
+  return key
+}
+
+const generateKeyPairAsync = promisify(generateKeyPair)
+
+/**
+ * RSA, since clients that verify tokens against the JWKS alone accept RS256 and nothing else unless told.
+ * The search for primes takes 10 to 100 ms by luck, so two run at once off the main thread and the first wins.
+ */
+async function generateTokenKey(): Promise<KeyObject> {
+  const search = () => generateKeyPairAsync('rsa', { modulusLength: RSA_BITS })
+  return (await Promise.race([search(), search()])).privateKey
+}
+
+function publicKeyPem(key: KeyObject): string {
+  return createPublicKey(key).export({ type: 'spki', format: 'pem' }).toString()
+}
+
+function matches(certificate: string, key: string): boolean {
+  const privateKey = parsePrivateKey(key)
+  const parsed = parseCertificate(certificate)
+  if (privateKey === undefined || parsed === undefined) return false
+  return parsed.checkPrivateKey(privateKey)
+}
+
+interface Paths {
+  readonly certificate: string
+  readonly key: string
+}
+
+const pathsIn = (directory: string, name: string): Paths => ({
+  certificate: join(directory, `${name}.crt`),
+  key: join(directory, `${name}.key`),
+})
+
+/** The file's text; undefined when it is not there. */
+async function read(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw new PkiError(`cannot read ${path}`, { cause: error })
+  }
+}
+
+/** Durable and atomic: a crash leaves the old file or the new one. */
+async function write(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.new`
+  const file = await open(temporary, 'w', 0o600)
+  try {
+    await file.chmod(0o600)
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+}

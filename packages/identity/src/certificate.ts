@@ -1,0 +1,385 @@
+// X.509 certificates: the serving certificate, client certificates (CN = user, O = groups), and reading what a client shows.
+// ca.ts and the CLI write them, api/src/auth/authenticate.ts reads them. Writing goes through der.ts.
+// Ref: RFC 5280; apiserver/pkg/authentication/request/x509/x509.go
+
+import {
+  createHash,
+  createPrivateKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+  X509Certificate,
+} from 'node:crypto'
+import { isIP } from 'node:net'
+import {
+  bitString,
+  explicit,
+  implicit,
+  integer,
+  octetString,
+  oid,
+  sequence,
+  set,
+  TRUE,
+  time,
+  utf8String,
+} from './der.ts'
+
+const OID = {
+  commonName: '2.5.4.3',
+  organization: '2.5.4.10',
+  ecdsaWithSha256: '1.2.840.10045.4.3.2',
+  subjectKeyIdentifier: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  authorityKeyIdentifier: '2.5.29.35',
+  extendedKeyUsage: '2.5.29.37',
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+  anyExtendedKeyUsage: '2.5.29.37.0',
+  /** Kubernetes' own attribute of a subject: the user's uid. */
+  userUid: '1.3.6.1.4.1.57683.2',
+} as const
+
+/** Names every API server answers to, whatever it is bound to: loopback, and what in-cluster clients use. */
+export const SERVING_NAMES = [
+  'localhost',
+  'kubernetes',
+  'kubernetes.default',
+  'kubernetes.default.svc',
+  'kubernetes.default.svc.cluster.local',
+  '127.0.0.1',
+  '::1',
+  '10.96.0.1',
+] as const
+
+/** Clocks of client and server may differ by this much without a new certificate being refused. */
+const BACKDATE_MS = 5 * 60_000
+
+/** Who signs: its certificate as PEM and its private key (EC P-256). */
+export interface Issuer {
+  readonly certificate: string
+  readonly key: KeyObject
+}
+
+/** A certificate and its private key, both PEM. */
+export interface KeyedCertificate {
+  readonly certificate: string
+  readonly key: string
+}
+
+interface Subject {
+  readonly commonName: string
+  readonly organizations?: readonly string[]
+}
+
+interface Template {
+  readonly subject: Subject
+  readonly publicKey: KeyObject
+  readonly notBefore: Date
+  readonly notAfter: Date
+  readonly extensions: readonly Buffer[]
+}
+
+/** A self-signed authority. `key` signs and is signed. */
+export function createAuthorityCertificate(options: {
+  readonly commonName: string
+  readonly key: KeyObject
+  readonly publicKey: KeyObject
+  readonly now: Date
+  readonly ttlSeconds: number
+}): string {
+  const subject = { commonName: options.commonName }
+  const keyId = keyIdentifier(options.publicKey)
+  return signCertificate(
+    {
+      subject,
+      publicKey: options.publicKey,
+      ...validity(options.now, options.ttlSeconds),
+      extensions: [
+        extension(OID.basicConstraints, sequence(TRUE), 'critical'),
+        // digitalSignature, keyCertSign, cRLSign: bits 0, 5 and 6.
+        extension(OID.keyUsage, bitString(Buffer.from([0b10000110]), 1), 'critical'),
+        extension(OID.subjectKeyIdentifier, octetString(keyId)),
+      ],
+    },
+    { name: distinguishedName(subject), key: options.key },
+  )
+}
+
+/** A serving certificate for SERVING_NAMES and `names` (host names and addresses, mixed). */
+export function createServingCertificate(
+  issuer: Issuer,
+  options: { readonly names: readonly string[]; readonly now: Date; readonly ttlSeconds: number },
+): KeyedCertificate {
+  const names = servingNames(options.names)
+  return createLeaf(issuer, {
+    subject: { commonName: 'kube-apiserver' },
+    usage: OID.serverAuth,
+    now: options.now,
+    ttlSeconds: options.ttlSeconds,
+    extensions: [extension(OID.subjectAltName, sequence(...names.map(generalName)))],
+  })
+}
+
+/** A client certificate: the user is the common name, each group an organization. */
+export function createClientCertificate(
+  issuer: Issuer,
+  options: {
+    readonly user: string
+    readonly groups?: readonly string[]
+    readonly now: Date
+    readonly ttlSeconds: number
+  },
+): KeyedCertificate {
+  return createLeaf(issuer, {
+    subject: { commonName: options.user, organizations: options.groups ?? [] },
+    usage: OID.clientAuth,
+    now: options.now,
+    ttlSeconds: options.ttlSeconds,
+    extensions: [],
+  })
+}
+
+/** All names a serving certificate must cover when `names` are asked for, each once. */
+export function servingNames(names: readonly string[]): string[] {
+  return [...new Set([...SERVING_NAMES, ...names].filter(name => name !== ''))]
+}
+
+/** Whether `certificate` may go on serving `names` at `now`: signed by `issuer`, valid for `marginSeconds` more. */
+export function servingCertificateFits(
+  certificate: string,
+  issuer: Issuer,
+  options: {
+    readonly names: readonly string[]
+    readonly now: Date
+    readonly marginSeconds: number
+  },
+): boolean {
+  const read = parseCertificate(certificate)
+  const authority = parseCertificate(issuer.certificate)
+  if (read === undefined || authority === undefined) return false
+  if (!read.checkIssued(authority) || !read.verify(authority.publicKey)) return false
+  const until = Date.parse(read.validTo) - options.marginSeconds * 1000
+  if (options.now.getTime() < Date.parse(read.validFrom) || options.now.getTime() > until) {
+    return false
+  }
+  return servingNames(options.names).every(name =>
+    isIP(name) === 0 ? read.checkHost(name) !== undefined : read.checkIP(name) !== undefined,
+  )
+}
+
+/** Who a client certificate says its holder is. */
+export interface ClientIdentity {
+  readonly user: string
+  readonly groups: readonly string[]
+  readonly uid?: string
+  /** SHA-256 of the certificate, lower-case hex. */
+  readonly fingerprint: string
+}
+
+/** Reads PEM or DER. Undefined when it is not a certificate; never throws. */
+export function parseCertificate(pemOrDer: string | Uint8Array): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pemOrDer)
+  } catch (error) {
+    if (error instanceof Error) return undefined
+    throw error
+  }
+}
+
+/**
+ * The identity in a client certificate that TLS has verified. Undefined when the bytes are no certificate or
+ * name no user. It checks no signature: use verifyClientCertificate where TLS has not done so.
+ */
+export function readClientCertificate(pemOrDer: string | Uint8Array): ClientIdentity | undefined {
+  const certificate = parseCertificate(pemOrDer)
+  return certificate === undefined ? undefined : identityOf(certificate)
+}
+
+/** Signature, validity and usage of a client certificate, then its identity. Never throws. */
+export function verifyClientCertificate(
+  pemOrDer: string | Uint8Array,
+  authority: string,
+  now: Date,
+): ClientIdentity | { readonly error: string } {
+  const certificate = parseCertificate(pemOrDer)
+  const issuer = parseCertificate(authority)
+  if (certificate === undefined || issuer === undefined) return { error: 'not a certificate' }
+  if (!certificate.checkIssued(issuer) || !certificate.verify(issuer.publicKey)) {
+    return { error: 'certificate signed by unknown authority' }
+  }
+  if (now.getTime() < Date.parse(certificate.validFrom)) return { error: 'not yet valid' }
+  if (now.getTime() > Date.parse(certificate.validTo)) return { error: 'expired' }
+  if (!allowsClientAuth(certificate)) return { error: 'incompatible key usage' }
+  return identityOf(certificate) ?? { error: 'no common name' }
+}
+
+function allowsClientAuth(certificate: X509Certificate): boolean {
+  const usages: readonly string[] | undefined = certificate.keyUsage
+  if (usages === undefined) return true
+  return usages.includes(OID.clientAuth) || usages.includes(OID.anyExtendedKeyUsage)
+}
+
+/** The decoded object form is used, as the printed form escapes and joins attributes. */
+function identityOf(certificate: X509Certificate): ClientIdentity | undefined {
+  const subject: Readonly<Record<string, unknown>> = { ...certificate.toLegacyObject().subject }
+  const user = strings(subject.CN).at(-1)
+  if (user === undefined || user === '') return undefined
+  const uid = strings(subject[OID.userUid]).at(-1)
+  return {
+    user,
+    groups: strings(subject.O),
+    ...(uid === undefined ? {} : { uid }),
+    fingerprint: createHash('sha256').update(certificate.raw).digest('hex'),
+  }
+}
+
+function strings(value: unknown): string[] {
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+  return list.filter(item => typeof item === 'string')
+}
+
+interface Leaf {
+  readonly subject: Subject
+  readonly usage: string
+  readonly now: Date
+  readonly ttlSeconds: number
+  readonly extensions: readonly Buffer[]
+}
+
+function createLeaf(issuer: Issuer, leaf: Leaf): KeyedCertificate {
+  const authority = new X509Certificate(issuer.certificate)
+  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const life = validity(leaf.now, leaf.ttlSeconds)
+  const authorityEnd = new Date(authority.validTo)
+  const certificate = signCertificate(
+    {
+      subject: leaf.subject,
+      publicKey: pair.publicKey,
+      notBefore: life.notBefore,
+      // A leaf that outlives its authority could not be verified in its last days.
+      notAfter: life.notAfter < authorityEnd ? life.notAfter : authorityEnd,
+      extensions: [
+        extension(OID.basicConstraints, sequence(), 'critical'),
+        // digitalSignature: bit 0.
+        extension(OID.keyUsage, bitString(Buffer.from([0b10000000]), 7), 'critical'),
+        extension(OID.extendedKeyUsage, sequence(oid(leaf.usage))),
+        extension(
+          OID.authorityKeyIdentifier,
+          sequence(implicit(0, keyIdentifier(authority.publicKey))),
+        ),
+        ...leaf.extensions,
+      ],
+    },
+    { name: subjectOf(authority), key: issuer.key },
+  )
+  return { certificate, key: privateKeyPem(pair.privateKey) }
+}
+
+/** The issuer's subject must be repeated byte for byte, so it is built the way createAuthorityCertificate built it. */
+function subjectOf(authority: X509Certificate): Buffer {
+  const subject: Readonly<Record<string, unknown>> = { ...authority.toLegacyObject().subject }
+  return distinguishedName({
+    commonName: strings(subject.CN)[0] ?? '',
+    organizations: strings(subject.O),
+  })
+}
+
+function signCertificate(
+  template: Template,
+  issuer: { readonly name: Buffer; readonly key: KeyObject },
+): string {
+  const algorithm = sequence(oid(OID.ecdsaWithSha256))
+  // 16 random bytes, top bit clear and first byte never zero: unique, positive, 20 octets at most.
+  const serial = randomBytes(16)
+  serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40
+  const body = sequence(
+    explicit(0, integer(Buffer.from([2]))),
+    integer(serial),
+    algorithm,
+    issuer.name,
+    sequence(time(template.notBefore), time(template.notAfter)),
+    distinguishedName(template.subject),
+    template.publicKey.export({ type: 'spki', format: 'der' }),
+    explicit(3, sequence(...template.extensions)),
+  )
+  const signature = sign('sha256', body, issuer.key)
+  return pem('CERTIFICATE', sequence(body, algorithm, bitString(signature)))
+}
+
+function validity(now: Date, ttlSeconds: number): { notBefore: Date; notAfter: Date } {
+  return {
+    notBefore: new Date(now.getTime() - BACKDATE_MS),
+    notAfter: new Date(now.getTime() + ttlSeconds * 1000),
+  }
+}
+
+function distinguishedName({ commonName, organizations = [] }: Subject): Buffer {
+  const attribute = (type: string, value: string) => set(sequence(oid(type), utf8String(value)))
+  return sequence(
+    ...organizations.map(name => attribute(OID.organization, name)),
+    attribute(OID.commonName, commonName),
+  )
+}
+
+function extension(type: string, value: Buffer, critical?: 'critical'): Buffer {
+  return critical === undefined
+    ? sequence(oid(type), octetString(value))
+    : sequence(oid(type), TRUE, octetString(value))
+}
+
+/** dNSName or iPAddress. */
+function generalName(name: string): Buffer {
+  return isIP(name) === 0 ? implicit(2, Buffer.from(name, 'latin1')) : implicit(7, ipBytes(name))
+}
+
+/** The 4 or 16 bytes of an address in any of its notations. */
+function ipBytes(address: string): Buffer {
+  if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number))
+  // URL parsing brings every IPv6 notation, dotted tails included, to groups of hexadecimal digits.
+  const plain = new URL(`http://[${address.split('%')[0]}]`).hostname.slice(1, -1)
+  const [head = '', tail] = plain.split('::')
+  const groups = (part: string) => (part === '' ? [] : part.split(':'))
+  const left = groups(head)
+  const right = groups(tail ?? '')
+  const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0')
+  const all = tail === undefined ? left : [...left, ...zeros, ...right]
+  return Buffer.from(
+    all.flatMap(group => {
+      const value = Number.parseInt(group, 16)
+      return [value >> 8, value & 0xff]
+    }),
+  )
+}
+
+/** RFC 5280 4.2.1.2 method 1 would hash the bare key bits; any stable hash does, and SHA-256 of the SPKI is at hand. */
+function keyIdentifier(key: KeyObject): Buffer {
+  const spki = key.export({ type: 'spki', format: 'der' })
+  return createHash('sha256').update(spki).digest().subarray(0, 20)
+}
+
+/** PKCS #8 PEM of a private key. */
+export function privateKeyPem(key: KeyObject): string {
+  return key.export({ type: 'pkcs8', format: 'pem' }).toString()
+}
+
+/** The private key in a PEM text, or undefined when there is none. */
+export function parsePrivateKey(text: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(text)
+  } catch (error) {
+    if (error instanceof Error) return undefined
+    throw error
+  }
+}
+
+function pem(label: string, der: Uint8Array): string {
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? []
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
+}
