@@ -161,12 +161,14 @@ function indexItems(list: ListDef, value: Value): Map<PathElement, JsonValue[]> 
   return index
 }
 
-function isEmptyMap(value: Value): boolean {
+/** True for a map without members and for anything that is no map. */
+export function isEmptyMap(value: Value): boolean {
   if (!isObject(value)) return true
   for (const key in value) if (value[key] !== undefined) return false
   return true
 }
 
-function isEmptyList(value: Value): boolean {
+/** True for a list without items and for anything that is no list. */
+export function isEmptyList(value: Value): boolean {
   return !Array.isArray(value) || value.length === 0
 }

@@ -34,12 +34,20 @@ export class ManagedFieldsError extends Error {
   override readonly name = 'ManagedFieldsError'
 }
 
-/** What makes a manager one: an applier's API version may change, an updater with another version is another. */
+/**
+ * What makes a manager one: an applier's API version may change, an updater with another version is another.
+ * Conflicts are listed in the order of these texts, so they are spelled as upstream spells them.
+ */
 export function managerId(
   manager: Pick<Manager, 'manager' | 'operation' | 'apiVersion' | 'subresource'>,
 ): string {
-  const version = manager.operation === 'Apply' ? '' : manager.apiVersion
-  return JSON.stringify([manager.manager, manager.operation, version, manager.subresource])
+  const { manager: name, operation, apiVersion, subresource } = manager
+  return JSON.stringify({
+    ...(name === '' ? {} : { manager: name }),
+    operation,
+    ...(operation === 'Apply' ? {} : { apiVersion }),
+    ...(subresource === '' ? {} : { subresource }),
+  })
 }
 
 /** Reads managedFields. Throws ManagedFieldsError, with upstream's text, for entries that cannot be read. */
