@@ -1,0 +1,292 @@
+// Who sends this request? A client certificate, a bearer token, a token in a WebSocket subprotocol, or nobody.
+// Called by handler-chain.ts; the same token check serves TokenReview. Calls @podless/identity and object look-ups.
+// Ref: apiserver/pkg/authentication/request/*, kubernetes/pkg/serviceaccount/{claims,legacy}.go
+
+import { timingSafeEqual } from 'node:crypto'
+import { type KubeObject, unauthorized } from '@podless/apimachinery'
+import {
+  INVALID_TOKEN,
+  matchAudiences,
+  readClientCertificate,
+  type ServiceAccountTokens,
+  subjectName,
+  type VerifiedToken,
+} from '@podless/identity'
+import type { Incoming, PeerCertificate } from '../exchange.ts'
+import type { Services, TokenService, UserInfo } from '../resource.ts'
+
+export const ANONYMOUS: UserInfo = {
+  name: 'system:anonymous',
+  groups: ['system:unauthenticated'],
+}
+export const AUTHENTICATED_GROUP = 'system:authenticated'
+export const UNAUTHENTICATED_GROUP = 'system:unauthenticated'
+
+const CREDENTIAL_ID = 'authentication.kubernetes.io/credential-id'
+/** Browsers cannot set headers on a WebSocket, so they offer the token as a subprotocol. */
+const BEARER_PROTOCOL = 'base64url.bearer.authorization.k8s.io.'
+/** Objects marked deleted count as there for this long, as clocks differ. */
+const DELETION_LEEWAY_MS = 60_000
+
+/** The parts of a request that say who sends it. */
+export type Credentials = Pick<Incoming, 'header' | 'peer'>
+
+export interface Authenticator {
+  /** The user, system:anonymous without any credential. Throws 401 when none of the credentials holds. */
+  authenticate(request: Credentials): UserInfo
+}
+
+type Outcome = { readonly user: UserInfo } | { readonly error: string } | undefined
+
+/**
+ * Tries client certificate, bearer token and WebSocket token in this order; the first that holds wins.
+ * `onFailure` gets the reason that the client is not told.
+ */
+export function createAuthenticator(options: {
+  readonly tokens: Pick<TokenCheck, 'check'>
+  /** False refuses requests without credentials. Default true. */
+  readonly anonymous?: boolean
+  readonly onFailure?: (reason: string) => void
+}): Authenticator {
+  const { tokens, anonymous = true, onFailure } = options
+  const certificates = new WeakMap<Buffer, Outcome>()
+  const byCertificate = (peer: PeerCertificate | undefined): Outcome => {
+    if (peer === undefined) return undefined
+    if (!peer.trusted) return { error: 'x509: certificate signed by unknown authority' }
+    // The bytes stand for the connection: they are read once, not once a request.
+    if (!certificates.has(peer.der)) certificates.set(peer.der, certificateUser(peer.der))
+    return certificates.get(peer.der)
+  }
+  const byToken = (token: string): Outcome => {
+    const result = tokens.check(token, [])
+    return 'error' in result ? result : { user: result.user }
+  }
+  return {
+    authenticate(request) {
+      const errors: string[] = []
+      const methods = [
+        () => byCertificate(request.peer),
+        () => fromToken(bearerToken(request), byToken),
+        () => fromToken(protocolToken(request), byToken),
+      ]
+      for (const method of methods) {
+        const outcome = method()
+        if (outcome === undefined) continue
+        if ('user' in outcome) return withAuthenticatedGroup(outcome.user)
+        errors.push(outcome.error)
+      }
+      if (errors.length === 0 && anonymous) return ANONYMOUS
+      onFailure?.(errors.join(', '))
+      throw unauthorized()
+    },
+  }
+}
+
+type FoundToken = { readonly token: string } | { readonly error: string } | undefined
+
+function fromToken(found: FoundToken, check: (token: string) => Outcome): Outcome {
+  return found === undefined || 'error' in found ? found : check(found.token)
+}
+
+/** Any other scheme is not ours to judge and leaves the request anonymous. */
+function bearerToken(request: Credentials): FoundToken {
+  const [scheme = '', token = ''] = (request.header('authorization') ?? '').trim().split(' ', 2)
+  return scheme.toLowerCase() === 'bearer' && token !== '' ? { token } : undefined
+}
+
+/** Ref: apiserver/pkg/authentication/request/websocket/protocol.go */
+function protocolToken(request: Credentials): FoundToken {
+  if (request.header('upgrade')?.toLowerCase() !== 'websocket') return undefined
+  const offered = protocolsOf(request.header('sec-websocket-protocol'))
+  const encoded = offered.filter(isTokenProtocol).map(offer => offer.slice(BEARER_PROTOCOL.length))
+  const [first, second] = encoded
+  if (first === undefined) return undefined
+  if (second !== undefined)
+    return { error: 'multiple base64.bearer.authorization tokens specified' }
+  if (!/^[A-Za-z0-9_-]+$/.test(first)) {
+    return { error: 'invalid base64.bearer.authorization token encoding' }
+  }
+  if (encoded.length === offered.length) return { error: 'missing additional subprotocol' }
+  return { token: Buffer.from(first, 'base64url').toString('utf8') }
+}
+
+/** The subprotocols a WebSocket server may choose from: those offered, but never the one that is a token. */
+export function selectableProtocols(header: string | undefined): string[] {
+  return protocolsOf(header).filter(offer => !isTokenProtocol(offer))
+}
+
+const isTokenProtocol = (offer: string): boolean => offer.startsWith(BEARER_PROTOCOL)
+
+function protocolsOf(header: string | undefined): string[] {
+  return (header ?? '')
+    .split(',')
+    .map(offer => offer.trim())
+    .filter(offer => offer !== '')
+}
+
+function certificateUser(der: Buffer): Outcome {
+  const identity = readClientCertificate(der)
+  // A certificate without a common name proves nothing about its holder, so other credentials decide.
+  if (identity === undefined) return undefined
+  const { fingerprint, groups, uid, user } = identity
+  const extra = { [CREDENTIAL_ID]: [`X509SHA256=${fingerprint}`] }
+  return { user: { name: user, ...(uid === undefined ? {} : { uid }), groups, extra } }
+}
+
+/** Adds system:authenticated, unless the groups already say whether the user is. */
+function withAuthenticatedGroup(user: UserInfo): UserInfo {
+  if (user.name === ANONYMOUS.name) return user
+  const says = [AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP]
+  if (user.groups.some(group => says.includes(group))) return user
+  return { ...user, groups: [...user.groups, AUTHENTICATED_GROUP] }
+}
+
+type Checked =
+  | { readonly user: UserInfo; readonly audiences: readonly string[] }
+  | { readonly error: string }
+
+/** Checks a token without waiting: everything it needs is in memory. */
+export interface TokenCheck extends TokenService {
+  /** As `review`; the error is the one reason, for the log. */
+  check(token: string, audiences: readonly string[]): Checked
+}
+
+/** Issues and checks ServiceAccount tokens against the objects that `lookup` sees. */
+export function createTokenService(options: {
+  readonly tokens: ServiceAccountTokens
+  readonly lookup: Services['lookup']
+  readonly now: () => Date
+  /** Audiences of this server; the issuer by default. */
+  readonly audiences?: readonly string[]
+}): TokenCheck {
+  const { tokens, lookup, now } = options
+  const own = options.audiences ?? [tokens.issuer]
+  const find: Find = (resource, namespace, name) =>
+    lookup({ group: '', version: 'v1', resource }, namespace, name)
+  const check = (text: string, wanted: readonly string[]): Checked => {
+    const verified = tokens.verify(text)
+    if ('error' in verified) return verified
+    const matched = matchAudiences(verified.token, { wanted, own })
+    if ('error' in matched) return matched
+    const gone = invalidation(verified.token, text, { find, now: now() })
+    if (gone !== undefined) return { error: gone }
+    return { user: withAuthenticatedGroup(tokenUser(verified.token)), audiences: matched.audiences }
+  }
+  return {
+    audiences: own,
+    check,
+    async review(token, audiences) {
+      const result = check(token, audiences)
+      if (!('error' in result) || result.error === INVALID_TOKEN) return result
+      // Upstream asks several authenticators and lists what each of them said.
+      return { error: `[${INVALID_TOKEN}, ${result.error}]` }
+    },
+    async issue({ bound, node, ...request }) {
+      const claim = bound === undefined ? {} : boundClaim(bound)
+      const audiences = request.audiences.length === 0 ? own : request.audiences
+      return tokens.sign({
+        ...request,
+        audiences,
+        ...(node === undefined ? {} : { node }),
+        ...claim,
+      })
+    },
+  }
+}
+
+type BoundReference = NonNullable<Parameters<TokenService['issue']>[0]['bound']>
+
+const BOUND_CLAIMS: Readonly<Record<string, 'pod' | 'secret' | 'node'>> = {
+  Pod: 'pod',
+  Secret: 'secret',
+  Node: 'node',
+}
+
+function boundClaim({ kind, name, uid }: BoundReference): Record<string, unknown> {
+  const claim = BOUND_CLAIMS[kind]
+  return claim === undefined ? {} : { [claim]: { name, uid } }
+}
+
+type Find = (resource: string, namespace: string, name: string) => KubeObject | undefined
+
+interface World {
+  readonly find: Find
+  readonly now: Date
+}
+
+const INVALIDATED = 'service account token has been invalidated'
+
+/** Why a well-signed token is worth nothing any more: an object it stands on is gone or another one. */
+function invalidation(token: VerifiedToken, text: string, world: World): string | undefined {
+  const { legacySecret, namespace, node, pod, secret, serviceAccount } = token
+  const { name, uid } = serviceAccount
+  const account = world.find('serviceaccounts', namespace, name)
+  if (account === undefined) return `serviceaccounts ${JSON.stringify(name)} not found`
+  if (isDeleted(account, world.now)) return `service account ${namespace}/${name} has been deleted`
+  if (account.metadata.uid !== uid) {
+    return `service account UID (${account.metadata.uid}) does not match claim (${uid})`
+  }
+  if (legacySecret !== undefined) {
+    return secretHolds(world.find('secrets', namespace, legacySecret), text, world.now)
+      ? undefined
+      : INVALIDATED
+  }
+  if (secret !== undefined) {
+    const found = world.find('secrets', namespace, secret.name)
+    const gone = boundInvalidation('secret', found, secret.uid, world.now)
+    if (gone !== undefined) return gone
+  }
+  if (pod !== undefined) {
+    return boundInvalidation('pod', world.find('pods', namespace, pod.name), pod.uid, world.now)
+  }
+  // The node of a pod is information; only a token bound to the node itself stands on it.
+  if (node === undefined) return undefined
+  return boundInvalidation('node', world.find('nodes', '', node.name), node.uid ?? '', world.now)
+}
+
+function boundInvalidation(
+  kind: string,
+  found: KubeObject | undefined,
+  uid: string,
+  now: Date,
+): string | undefined {
+  if (found === undefined || isDeleted(found, now)) return INVALIDATED
+  if (found.metadata.uid === uid) return undefined
+  return `${kind} UID (${found.metadata.uid}) does not match service account ${kind} ref claim (${uid})`
+}
+
+/** The Secret must still hold this very token: that is how a token without an end is revoked. */
+function secretHolds(secret: KubeObject | undefined, token: string, now: Date): boolean {
+  if (secret === undefined || isDeleted(secret, now)) return false
+  const data: unknown = secret.data
+  const held = typeof data === 'object' && data !== null && 'token' in data ? data.token : undefined
+  if (typeof held !== 'string') return false
+  const stored = Buffer.from(held, 'base64')
+  const given = Buffer.from(token, 'utf8')
+  return stored.length === given.length && timingSafeEqual(stored, given)
+}
+
+function isDeleted({ metadata }: KubeObject, now: Date): boolean {
+  const { deletionTimestamp } = metadata
+  if (deletionTimestamp === undefined) return false
+  return Date.parse(deletionTimestamp) < now.getTime() - DELETION_LEEWAY_MS
+}
+
+/** Ref: apiserver/pkg/authentication/serviceaccount/util.go UserInfo */
+function tokenUser({ id, namespace, node, pod, serviceAccount }: VerifiedToken): UserInfo {
+  const prefix = 'authentication.kubernetes.io'
+  const extra: Record<string, readonly string[]> = {}
+  if (pod !== undefined) {
+    extra[`${prefix}/pod-name`] = [pod.name]
+    extra[`${prefix}/pod-uid`] = [pod.uid]
+  }
+  if (id !== undefined) extra[CREDENTIAL_ID] = [`JTI=${id}`]
+  if (node !== undefined) extra[`${prefix}/node-name`] = [node.name]
+  if (node?.uid !== undefined) extra[`${prefix}/node-uid`] = [node.uid]
+  return {
+    name: subjectName(namespace, serviceAccount.name),
+    uid: serviceAccount.uid,
+    groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`],
+    ...(Object.keys(extra).length === 0 ? {} : { extra }),
+  }
+}
