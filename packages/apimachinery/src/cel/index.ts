@@ -34,15 +34,16 @@ export interface CompileOptions {
 
 /**
  * `error` is what cel-go prints, without any prefix: "ERROR: <input>:1:6: undefined field 'x'\n | self.x\n | .....^".
- * `reason` says which step failed: 'syntax or types' of the expression, a result type that `result` does not allow
- * (error is then the bare type name), or a variable whose schema CEL can not see.
+ * `reason` says which step failed: 'compilation' is syntax or types, 'result-type' a type that `result` does not allow
+ * (error is then its name), 'declaration' a variable whose schema CEL can not see, and 'instantiation' a literal that
+ * can not be converted (upstream prefixes it with "program instantiation failed: ").
  */
 export type Compiled =
   | { readonly ok: true; readonly program: CelProgram; readonly usesOldSelf: boolean }
   | {
       readonly ok: false
       readonly error: string
-      readonly reason: 'compilation' | 'result-type' | 'declaration'
+      readonly reason: 'compilation' | 'result-type' | 'declaration' | 'instantiation'
     }
 
 export interface CelProgram {
@@ -50,7 +51,10 @@ export interface CelProgram {
    * Evaluates once. Bindings are JSON values in the form the schema declares; an absent variable is a runtime error
    * when read. The actual cost is taken off `budget.remaining`, which may go below zero.
    */
-  evaluate(bindings: Readonly<Record<string, JsonValue | undefined>>, budget: CostBudget): Evaluation
+  evaluate(
+    bindings: Readonly<Record<string, JsonValue | undefined>>,
+    budget: CostBudget,
+  ): Evaluation
   /** The worst case in cost units, from the sizes the schemas allow. Saturates at Number.MAX_SAFE_INTEGER. */
   estimateCost(): CostEstimate
   /** Whether the expression reads this variable. */
@@ -79,3 +83,10 @@ export interface CostEstimate {
   readonly min: number
   readonly max: number
 }
+
+/** The limit of one evaluation and of all evaluations for one request. Ref: apiserver/pkg/apis/cel/config.go */
+export const PER_CALL_LIMIT = 1_000_000
+export const RUNTIME_COST_BUDGET = 10_000_000
+
+export { compileCel } from './compile.ts'
+export { schemaCardinality } from './declaration.ts'

@@ -1,0 +1,590 @@
+// Turns a checked tree into one function per node and runs it. Every step is charged to a cost limit, so an
+// expression can not run for long. Called by compile.ts; uses call-cost.ts, qualify.ts and the libraries' functions.
+// Ref: cel-go/interpreter/{planner,interpretable,runtimecost}.go
+
+import {
+  type Call,
+  type Comprehension,
+  type Expr,
+  isBind,
+  type ListLiteral,
+  type MapLiteral,
+} from './ast.ts'
+import { callCost } from './call-cost.ts'
+import type { Checked, Reference } from './checker.ts'
+import { accepts, type Overload } from './function.ts'
+import { CONVERSION_NAMES } from './libraries/conversions.ts'
+import { qualify, qualifyIfPresent, testPresence } from './qualify.ts'
+import {
+  ArrayList,
+  CelError,
+  CelList,
+  CelMap,
+  CelOptional,
+  type CelValue,
+  GrowingList,
+  GrowingMap,
+  NONE,
+  noSuchOverload,
+  settle,
+  typeOf,
+  ValueMap,
+} from './value.ts'
+
+/** Cost units of building aggregates. Ref: cel-go/common/cost.go */
+const LIST_COST = 10
+const MAP_COST = 30
+
+/** Thrown when an evaluation passes its limit. One instance: a stack trace would cost more than it tells. */
+export class CostExceeded extends Error {
+  override readonly name = 'CostExceeded'
+}
+export const COST_EXCEEDED = new CostExceeded('operation cancelled: actual cost limit exceeded')
+
+/** Thrown while a program is made, by a conversion of a literal that can not succeed. */
+export class InstantiationError extends Error {
+  override readonly name = 'InstantiationError'
+}
+
+/** The state of one evaluation. */
+export class Frame {
+  /** Variables first, then what comprehensions bind; undefined until read. */
+  readonly slots: (CelValue | undefined)[]
+  readonly #read: (variable: number) => CelValue
+  readonly #limit: number
+  cost = 0
+
+  constructor(slots: number, limit: number, read: (variable: number) => CelValue) {
+    this.slots = new Array<CelValue | undefined>(slots)
+    this.#limit = limit
+    this.#read = read
+  }
+
+  charge(cost: number): void {
+    this.cost += cost
+    if (this.cost > this.#limit) throw COST_EXCEEDED
+  }
+
+  variable(index: number): CelValue {
+    const known = this.slots[index]
+    if (known !== undefined) return known
+    const value = this.#read(index)
+    this.slots[index] = value
+    return value
+  }
+}
+
+export type Evaluator = (frame: Frame) => CelValue
+
+/** An evaluator, with its value when that is known without running it. */
+interface Plan {
+  readonly run: Evaluator
+  readonly constant?: CelValue
+}
+
+export interface Planned {
+  readonly run: Evaluator
+  /** Slots a frame needs. */
+  readonly slots: number
+}
+
+/** Plans a checked expression; `variables` are numbered in order. Throws InstantiationError. */
+export function plan(checked: Checked, variables: readonly string[]): Planned {
+  const planner = new Planner(checked, variables)
+  const run = planner.plan(checked.expr).run
+  return { run, slots: planner.slots }
+}
+
+function constant(value: CelValue): Plan {
+  return { run: () => value, constant: value }
+}
+
+class Planner {
+  slots: number
+  readonly #references: ReadonlyMap<number, Reference>
+  readonly #variables: ReadonlyMap<string, number>
+  /** Evaluators of names that comprehensions bind, innermost last. */
+  readonly #locals: (readonly [name: string, run: Evaluator])[] = []
+
+  constructor(checked: Checked, variables: readonly string[]) {
+    this.#references = checked.references
+    this.#variables = new Map(variables.map((name, i) => [name, i]))
+    this.slots = variables.length
+  }
+
+  plan(expr: Expr): Plan {
+    switch (expr.kind) {
+      case 'literal':
+        return constant(expr.value)
+      case 'list':
+        return this.#list(expr)
+      case 'map':
+        return this.#map(expr)
+      case 'comprehension':
+        return { run: isBind(expr) ? this.#bind(expr) : this.#fold(expr) }
+      case 'ident':
+      case 'select':
+        return this.#attribute(expr, true)
+      case 'call':
+        return ATTRIBUTE_CALLS.has(expr.fn) ? this.#attribute(expr, true) : this.#call(expr)
+      default:
+        throw new InstantiationError(`unsupported expr: ${expr.kind}`)
+    }
+  }
+
+  /**
+   * Names with their selections, indices and choices. The name costs one unit and each step another, but
+   * a name chosen by ?: costs nothing for itself: `charged` is false for it.
+   */
+  #attribute(expr: Expr, charged: boolean): Plan {
+    const reference = this.#references.get(expr.id)
+    if (reference?.kind === 'type') return constant(reference.type)
+    if (reference?.kind === 'variable') return { run: this.#name(reference.name, charged) }
+    if (expr.kind === 'select') {
+      return { run: this.#select(this.#operand(expr.operand, charged), expr.field, expr.testOnly) }
+    }
+    if (expr.kind !== 'call') throw new InstantiationError(`unsupported expr: ${expr.kind}`)
+    if (expr.fn === '_?_:_') return { run: this.#conditional(expr) }
+    const operand = this.#operand(expr.args[0] as Expr, charged)
+    const index = this.plan(expr.args[1] as Expr)
+    return { run: this.#index(operand, index, expr.fn !== '_[_]', expr.args[1] as Expr) }
+  }
+
+  #operand(expr: Expr, charged: boolean): Evaluator {
+    const attribute =
+      expr.kind === 'ident' ||
+      expr.kind === 'select' ||
+      (expr.kind === 'call' && ATTRIBUTE_CALLS.has(expr.fn))
+    if (attribute) return this.#attribute(expr, charged).run
+    const run = this.plan(expr).run
+    if (!charged) return run
+    return frame => {
+      const value = run(frame)
+      frame.charge(1)
+      return value
+    }
+  }
+
+  /** Local names are spelled plainly, variables with a leading dot. */
+  #name(name: string, charged: boolean): Evaluator {
+    const run = name.startsWith('.') ? this.#variable(name.slice(1)) : this.#local(name)
+    if (!charged) return run
+    return frame => {
+      frame.charge(1)
+      return run(frame)
+    }
+  }
+
+  #variable(name: string): Evaluator {
+    const index = this.#variables.get(name)
+    if (index === undefined) throw new InstantiationError(`undeclared variable ${name}`)
+    return frame => frame.variable(index)
+  }
+
+  #local(name: string): Evaluator {
+    const found = this.#locals.findLast(([local]) => local === name)
+    if (found === undefined) throw new InstantiationError(`undeclared variable ${name}`)
+    return found[1]
+  }
+
+  #select(operand: Evaluator, field: string, testOnly: boolean): Evaluator {
+    if (testOnly) {
+      return frame => {
+        const value = operand(frame)
+        if (value instanceof CelError) return value
+        return testPresence(value, field)
+      }
+    }
+    return frame => {
+      const value = operand(frame)
+      if (value instanceof CelError) return value
+      if (value instanceof CelOptional) return qualifyOptional(frame, value, field)
+      frame.charge(1)
+      return qualify(value, field)
+    }
+  }
+
+  #index(operand: Evaluator, index: Plan, optional: boolean, indexExpr: Expr): Evaluator {
+    // A step by a computed index costs a unit for the step; names charge it as their own.
+    const chargeStep = !isName(indexExpr)
+    return frame => {
+      const value = operand(frame)
+      if (value instanceof CelError) return value
+      const key = index.run(frame)
+      if (key instanceof CelError) return key
+      if (value instanceof CelOptional) return qualifyOptional(frame, value, key)
+      if (optional) {
+        const found = qualifyIfPresent(value, key)
+        if (found !== NONE && chargeStep) frame.charge(1)
+        return found
+      }
+      if (chargeStep) frame.charge(1)
+      return qualify(value, key)
+    }
+  }
+
+  #conditional(expr: Call): Evaluator {
+    const [conditionExpr, trueExpr, falseExpr] = expr.args as [Expr, Expr, Expr]
+    const condition = this.plan(conditionExpr).run
+    const whenTrue = this.#branch(trueExpr)
+    const whenFalse = this.#branch(falseExpr)
+    return frame => {
+      const chosen = condition(frame)
+      if (chosen === true) return whenTrue(frame)
+      if (chosen === false) return whenFalse(frame)
+      return chosen instanceof CelError ? chosen : noSuchOverload()
+    }
+  }
+
+  #branch(expr: Expr): Evaluator {
+    const attribute = isName(expr) || (expr.kind === 'call' && ATTRIBUTE_CALLS.has(expr.fn))
+    return attribute ? this.#attribute(expr, false).run : this.plan(expr).run
+  }
+
+  #call(expr: Call): Plan {
+    switch (expr.fn) {
+      case '_&&_':
+        return { run: this.#logical(expr, false) }
+      case '_||_':
+        return { run: this.#logical(expr, true) }
+      case '@not_strictly_false':
+        return { run: this.#notStrictlyFalse(expr) }
+      case 'or':
+      case 'orValue':
+        if (this.#overloads(expr).some(overload => overload.implementation === undefined)) {
+          return { run: this.#orElse(expr) }
+        }
+    }
+    const operands = expr.target === undefined ? expr.args : [expr.target, ...expr.args]
+    return this.#strictCall(
+      expr,
+      operands.map(operand => this.plan(operand)),
+    )
+  }
+
+  #overloads(expr: Call): readonly Overload[] {
+    const reference = this.#references.get(expr.id)
+    return reference?.kind === 'function' ? reference.overloads : []
+  }
+
+  /** && ends at false and || at true, even when the other side fails; `ending` is that value. */
+  #logical(expr: Call, ending: boolean): Evaluator {
+    const [left, right] = expr.args.map(arg => this.plan(arg).run) as [Evaluator, Evaluator]
+    return frame => {
+      const first = left(frame)
+      if (first === ending) return ending
+      const second = right(frame)
+      if (second === ending) return ending
+      if (first === !ending && second === !ending) return !ending
+      const failed = first === !ending ? second : first
+      return failed instanceof CelError ? failed : noSuchOverload()
+    }
+  }
+
+  #notStrictlyFalse(expr: Call): Evaluator {
+    const operand = this.plan(expr.args[0] as Expr).run
+    return frame => {
+      const value = operand(frame)
+      frame.charge(1)
+      return typeof value === 'boolean' ? value : true
+    }
+  }
+
+  /** optional.or and optional.orValue evaluate their argument only when the target is empty. */
+  #orElse(expr: Call): Evaluator {
+    const target = this.plan(expr.target as Expr).run
+    const alternative = this.plan(expr.args[0] as Expr).run
+    const unwrap = expr.fn === 'orValue'
+    return frame => {
+      const value = target(frame)
+      if (value instanceof CelError) return value
+      if (!(value instanceof CelOptional)) return noSuchOverload()
+      if (value.value === undefined) return alternative(frame)
+      return unwrap ? value.value : value
+    }
+  }
+
+  #strictCall(expr: Call, operands: readonly Plan[]): Plan {
+    const overloads = this.#overloads(expr)
+    const single = overloads.length === 1 ? overloads[0] : undefined
+    const dispatch = single === undefined ? dispatcher(expr.fn, overloads) : direct(expr.fn, single)
+    const constants = operands.map(operand => operand.constant)
+    if (CONVERSION_NAMES.has(expr.fn) && constants.length === 1 && constants[0] !== undefined) {
+      const value = dispatch(constants as CelValue[])
+      if (value instanceof CelError) throw new InstantiationError(value.message)
+      return constant(value)
+    }
+    const inConstantList = single?.id === 'in_list' && isHashable(constants[1])
+    const cost = inConstantList ? undefined : callCost(expr.fn, single?.id)
+    const runs = operands.map(operand => operand.run)
+    return { run: frame => evaluateCall(frame, runs, dispatch, cost) }
+  }
+
+  #list(expr: ListLiteral): Plan {
+    const plans = expr.elements.map(element => this.plan(element))
+    const { optional } = expr
+    const build = (values: readonly CelValue[]): CelValue => {
+      const items: CelValue[] = []
+      for (const [i, value] of values.entries()) {
+        if (!optional.includes(i)) items.push(value)
+        else if (!(value instanceof CelOptional)) return notOptional('list element', value)
+        else if (value.value !== undefined) items.push(value.value)
+      }
+      return new ArrayList(items)
+    }
+    if (plans.every(element => element.constant !== undefined)) {
+      return constant(build(plans.map(element => element.constant as CelValue)))
+    }
+    const runs = plans.map(element => element.run)
+    const run: Evaluator = frame => {
+      const values: CelValue[] = []
+      for (const element of runs) {
+        const value = element(frame)
+        if (value instanceof CelError) return value
+        values.push(value)
+      }
+      frame.charge(LIST_COST)
+      return optional.length === 0 ? new ArrayList(values) : build(values)
+    }
+    return { run }
+  }
+
+  #map(expr: MapLiteral): Plan {
+    const entries = expr.entries.map(entry => ({
+      key: this.plan(entry.key),
+      value: this.plan(entry.value),
+      optional: entry.optional,
+    }))
+    const build = (frame: Frame | undefined): CelValue => {
+      const map = new ValueMap()
+      for (const entry of entries) {
+        const key = valueOf(entry.key, frame)
+        if (key instanceof CelError) return key
+        const value = valueOf(entry.value, frame)
+        if (value instanceof CelError) return value
+        const failed = entry.optional ? setOptional(map, key, value) : setEntry(map, key, value)
+        if (failed !== undefined) return failed
+      }
+      return map
+    }
+    const isConstant = entries.every(
+      ({ key, value }) => key.constant !== undefined && value.constant !== undefined,
+    )
+    if (isConstant) return constant(build(undefined))
+    const run: Evaluator = frame => {
+      const map = build(frame)
+      frame.charge(MAP_COST)
+      return map
+    }
+    return { run }
+  }
+
+  #bind(expr: Comprehension): Evaluator {
+    const slot = this.slots++
+    const init = this.plan(expr.accuInit).run
+    this.#locals.push([expr.accuVar, lazily(slot, init)])
+    const result = this.plan(expr.result).run
+    this.#locals.pop()
+    return frame => {
+      frame.slots[slot] = undefined
+      return result(frame)
+    }
+  }
+
+  #fold(expr: Comprehension): Evaluator {
+    const [accu, first, second] = [this.slots++, this.slots++, this.slots++]
+    const init = this.plan(expr.accuInit).run
+    const range = this.plan(expr.range).run
+    const accumulator = lazily(accu, frame => growing(init(frame)))
+    this.#locals.push([expr.accuVar, accumulator])
+    this.#locals.push([expr.iterVar, readSlot(first)])
+    if (expr.iterVar2 !== undefined) this.#locals.push([expr.iterVar2, readSlot(second)])
+    const condition = this.plan(expr.condition)
+    const step = this.plan(expr.step).run
+    if (expr.iterVar2 !== undefined) this.#locals.pop()
+    this.#locals.pop()
+    const result = this.plan(expr.result).run
+    this.#locals.pop()
+    const always = condition.constant === true
+    const advance = (frame: Frame, key: CelValue, value: CelValue): boolean => {
+      frame.slots[first] = key
+      frame.slots[second] = value
+      if (!always && condition.run(frame) === false) return false
+      frame.slots[accu] = step(frame)
+      return true
+    }
+    const iterate = expr.iterVar2 === undefined ? iterateOne : iterateTwo
+    return frame => {
+      const values = range(frame)
+      if (values instanceof CelError) return values
+      frame.slots[accu] = undefined
+      const failed = iterate(values, (key, value) => advance(frame, key, value))
+      return failed ?? settle(result(frame))
+    }
+  }
+}
+
+/** Calls whose result is a place in data rather than a new value. */
+const ATTRIBUTE_CALLS: ReadonlySet<string> = new Set(['_[_]', '_[?_]', '_?._', '_?_:_'])
+
+function isName(expr: Expr): boolean {
+  return expr.kind === 'ident' || expr.kind === 'select'
+}
+
+function readSlot(slot: number): Evaluator {
+  return frame => frame.slots[slot] as CelValue
+}
+
+function lazily(slot: number, init: Evaluator): Evaluator {
+  return frame => {
+    const known = frame.slots[slot]
+    if (known !== undefined) return known
+    const value = init(frame)
+    frame.slots[slot] = value
+    return value
+  }
+}
+
+/** An empty aggregate that a macro starts from may change in place. */
+function growing(value: CelValue): CelValue {
+  if (value instanceof CelList && value.size === 0) return new GrowingList([])
+  return value instanceof CelMap && value.size === 0 ? new GrowingMap() : value
+}
+
+type Visit = (key: CelValue, value: CelValue) => boolean
+
+/** Elements of a list or keys of a map; the second value is unused. */
+function iterateOne(values: CelValue, visit: Visit): CelError | undefined {
+  if (values instanceof CelList) {
+    for (let i = 0; i < values.size; i++) if (!visit(values.at(i), null)) break
+    return undefined
+  }
+  if (!(values instanceof CelMap)) {
+    return new CelError(`got '${goTypeName(values)}', expected iterable type`)
+  }
+  for (const key of values.keys()) if (!visit(key, null)) break
+  return undefined
+}
+
+/** Indices and elements of a list, or keys and values of a map. */
+function iterateTwo(values: CelValue, visit: Visit): CelError | undefined {
+  if (values instanceof CelList) {
+    for (let i = 0; i < values.size; i++) if (!visit(BigInt(i), values.at(i))) break
+    return undefined
+  }
+  if (!(values instanceof CelMap)) {
+    return new CelError(`unsupported comprehension range type: ${goTypeName(values)}`)
+  }
+  for (const key of values.keys()) if (!visit(key, values.find(key) as CelValue)) break
+  return undefined
+}
+
+function goTypeName(value: CelValue): string {
+  const { kind } = typeOf(value)
+  return `types.${kind.charAt(0).toUpperCase()}${kind.slice(1)}`
+}
+
+function qualifyOptional(frame: Frame, target: CelOptional, key: CelValue): CelValue {
+  if (target.value === undefined) return NONE
+  const found = qualifyIfPresent(target.value, key)
+  if (found !== NONE) frame.charge(1)
+  return found
+}
+
+type Dispatch = (args: readonly CelValue[]) => CelValue
+type Cost = (args: readonly CelValue[], result: () => CelValue) => number
+
+/** All arguments are evaluated before an error among them ends the call. */
+function evaluateCall(
+  frame: Frame,
+  operands: readonly Evaluator[],
+  dispatch: Dispatch,
+  cost: Cost | undefined,
+): CelValue {
+  const args: CelValue[] = []
+  let failed: CelError | undefined
+  for (const operand of operands) {
+    const value = operand(frame)
+    if (failed === undefined && value instanceof CelError) failed = value
+    args.push(value)
+  }
+  if (failed !== undefined) {
+    if (cost !== undefined) frame.charge(1)
+    return failed
+  }
+  if (cost === undefined) return dispatch(args)
+  let result: CelValue | undefined
+  // What a call costs is charged before it runs, unless it depends on the result.
+  frame.charge(cost(args, () => (result = dispatch(args))))
+  return result ?? dispatch(args)
+}
+
+function direct(name: string, overload: Overload): Dispatch {
+  const { params, implementation } = overload
+  if (implementation === undefined) return () => new CelError(`no such overload: ${name}`)
+  const [first, second] = params
+  if (params.length === 2 && first !== undefined && second !== undefined) {
+    return args => {
+      const [a, b] = args as [CelValue, CelValue]
+      if (accepts(first, a) && accepts(second, b)) return implementation(a, b)
+      return noOverload(name, args)
+    }
+  }
+  return args => {
+    for (let i = 0; i < args.length; i++) {
+      if (!accepts(params[i] as Overload['params'][0], args[i] as CelValue)) {
+        return noOverload(name, args)
+      }
+    }
+    return implementation(...args)
+  }
+}
+
+/** Chooses among several overloads by the values, when types could not. */
+function dispatcher(name: string, overloads: readonly Overload[]): Dispatch {
+  return args => {
+    for (const { params, implementation } of overloads) {
+      if (implementation === undefined || params.length !== args.length) continue
+      if (params.every((param, i) => accepts(param, args[i] as CelValue))) {
+        return implementation(...args)
+      }
+    }
+    return noOverload(name, args)
+  }
+}
+
+function noOverload(name: string, args: readonly CelValue[]): CelError {
+  if (/\W/.test(name) && !/^[a-z]/i.test(name)) return noSuchOverload()
+  return new CelError(`no such overload: ${name}(${args.map(arg => typeOf(arg).name).join(', ')})`)
+}
+
+/** Literal lists of plain values are looked up as sets upstream, at no charge. */
+function isHashable(value: CelValue | undefined): boolean {
+  if (!(value instanceof CelList)) return false
+  return [...value].every(item => typeof item !== 'object' || typeOf(item).kind === 'uint')
+}
+
+function valueOf(plan: Plan, frame: Frame | undefined): CelValue {
+  return frame === undefined ? (plan.constant as CelValue) : plan.run(frame)
+}
+
+function setEntry(map: ValueMap, key: CelValue, value: CelValue): CelError | undefined {
+  map.set(key, value)
+  return undefined
+}
+
+function setOptional(map: ValueMap, key: CelValue, value: CelValue): CelError | undefined {
+  if (!(value instanceof CelOptional)) return notOptional(`entry '${printValue(key)}'`, value)
+  if (value.value === undefined) map.delete(key)
+  else map.set(key, value.value)
+  return undefined
+}
+
+function notOptional(what: string, value: CelValue): CelError {
+  const printed = printValue(value)
+  return new CelError(`cannot initialize optional ${what} from non-optional value ${printed}`)
+}
+
+function printValue(value: CelValue): string {
+  return typeof value === 'object' && value !== null ? typeOf(value).name : String(value)
+}

@@ -1,0 +1,85 @@
+// Checks of a typed tree that need no data: literals that can not be a duration, timestamp or regular expression,
+// and aggregates of mixed types. Called by compile.ts. Ref: cel-go/cel/validator.go
+
+import { childrenOf, type Expr, type ListLiteral, type MapLiteral } from './ast.ts'
+import type { CelType } from './cel-type.ts'
+import type { Checked } from './checker.ts'
+import { compileRegex } from './regex.ts'
+import type { Source } from './source.ts'
+import { readDuration, readTimestamp } from './time.ts'
+import { CelError } from './value.ts'
+
+/** What a function does with a literal argument, by function and position. */
+const LITERAL_ARGUMENTS: Readonly<
+  Record<string, { index: number; member: boolean; read: (text: string) => unknown }>
+> = {
+  duration: { index: 0, member: false, read: readDuration },
+  timestamp: { index: 0, member: false, read: readTimestamp },
+  matches: { index: 0, member: true, read: compileRegex },
+}
+
+/** Reports literals no evaluation could succeed with. */
+export function checkLiterals(checked: Checked, source: Source): void {
+  visit(checked.expr, false)
+
+  function visit(expr: Expr, inFormat: boolean): void {
+    if (expr.kind === 'call') checkArguments(expr)
+    if (!inFormat && expr.kind === 'list') checkList(expr)
+    if (!inFormat && expr.kind === 'map') checkMap(expr)
+    const exempt = inFormat || (expr.kind === 'call' && expr.fn === 'format')
+    for (const child of childrenOf(expr)) visit(child, exempt)
+  }
+
+  function checkArguments(expr: Expr & { kind: 'call' }): void {
+    const rule = LITERAL_ARGUMENTS[expr.fn]
+    if (rule === undefined) return
+    const arg = expr.args[rule.index]
+    if (arg?.kind !== 'literal' || typeof arg.value !== 'string') return
+    if (rule.read(arg.value) instanceof CelError) report(arg, `invalid ${expr.fn} argument`)
+  }
+
+  function checkList(expr: ListLiteral): void {
+    let expected: CelType | undefined
+    for (const [i, element] of expr.elements.entries()) {
+      const type = typeOf(element, expr.optional.includes(i))
+      expected ??= type
+      if (!isEquivalent(expected, type)) return mismatch(element, expected, type)
+    }
+  }
+
+  function checkMap(expr: MapLiteral): void {
+    let key: CelType | undefined
+    let value: CelType | undefined
+    for (const entry of expr.entries) {
+      const keyType = typeOf(entry.key, false)
+      const valueType = typeOf(entry.value, entry.optional)
+      key ??= keyType
+      value ??= valueType
+      if (!isEquivalent(key, keyType)) mismatch(entry.key, key, keyType)
+      if (!isEquivalent(value, valueType)) mismatch(entry.value, value, valueType)
+    }
+  }
+
+  function typeOf(expr: Expr, optional: boolean): CelType {
+    const type = checked.types[expr.id] as CelType
+    return optional ? (type.params[0] ?? type) : type
+  }
+
+  function mismatch(expr: Expr, expected: CelType, actual: CelType): void {
+    report(expr, `expected type '${expected}' but found '${actual}'`)
+  }
+
+  function report(expr: Expr, message: string): void {
+    source.report(checked.offsets[expr.id] ?? -1, message)
+  }
+}
+
+/** Equal but for type parameters, which match each other. */
+function isEquivalent(a: CelType, b: CelType): boolean {
+  return (
+    a.kind === b.kind &&
+    a.name === b.name &&
+    a.params.length === b.params.length &&
+    a.params.every((param, i) => isEquivalent(param, b.params[i] as CelType))
+  )
+}
