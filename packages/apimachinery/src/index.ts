@@ -24,11 +24,23 @@ export * from './patch/merge-patch.ts'
 export * from './patch/patch-error.ts'
 export * from './quantity.ts'
 export * from './resource-version.ts'
+export {
+  validateWebhookClient,
+  validateWebhookService,
+  validateWebhookUrl,
+} from './schema/crd-conversion.ts'
+export * from './schema/crd-defaults.ts'
+export * from './schema/crd-validation.ts'
+export * from './schema/custom-resource.ts'
 export * from './schema/default.ts'
 export { effectiveFormat, hasFormat } from './schema/formats.ts'
+export * from './schema/json-path.ts'
 export * from './schema/list-type.ts'
+export { type CoercedMetadata, coerceRootMetadata } from './schema/metadata.ts'
 export type * from './schema/node.ts'
+export * from './schema/printer-column.ts'
 export * from './schema/prune.ts'
+export type { RuleFindings } from './schema/rules.ts'
 export { ANY_VALUE, compileSchema, NO_VALUE } from './schema/structural.ts'
 export * from './schema/validate.ts'
 export * from './selectors.ts'
