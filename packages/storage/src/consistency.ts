@@ -1,7 +1,9 @@
-// What resourceVersion, resourceVersionMatch, limit and continue mean, in one table. Asked by api/src/verbs for get, list
-// and watch; storage.ts carries the answer out.
+// What resourceVersion, resourceVersionMatch and limit mean, in one table per verb. Asked by api/src/verbs with the options
+// that apimachinery has parsed and checked; storage.ts carries the answer out.
 // Ref: apiserver/pkg/storage/cacher/delegator/interface.go, apiserver/pkg/storage/interfaces.go ValidateListOptions,
-// apimachinery/pkg/apis/meta/internalversion/validation/validation.go
+// apiserver/pkg/storage/cacher/cacher.go Watch
+
+import { assert, badRequest, parseResourceVersion } from '@podless/apimachinery'
 
 /** How fresh an answer has to be. */
 export type Consistency =
@@ -20,10 +22,88 @@ export type WatchStart =
   | { readonly type: 'now'; readonly consistency: Consistency }
   | { readonly type: 'initial'; readonly consistency: Consistency; readonly marker: boolean }
 
-export interface ListOptions {
-  readonly resourceVersion?: string | undefined
-  readonly resourceVersionMatch?: string | undefined
-  readonly continue?: string | undefined
-  readonly limit?: number | undefined
-  readonly sendInitialEvents?: boolean | undefined
+/** The part of ListOptions that is about time. */
+export interface ListPosition {
+  readonly resourceVersion: string
+  readonly resourceVersionMatch: '' | 'Exact' | 'NotOlderThan'
+  readonly continue: string
+  readonly limit: number
+}
+
+export interface WatchPosition {
+  readonly resourceVersion: string
+  readonly sendInitialEvents?: boolean
+}
+
+type Version = 'unset' | 'zero' | 'number'
+type Meaning = Consistency['type'] | 'invalid'
+
+const GET: Record<Version, Meaning> = { unset: 'latest', zero: 'any', number: 'notOlderThan' }
+
+/** A number without a match is exact as soon as there is a limit: clients from before the match existed page that way. */
+const LIST: Record<'' | 'Exact' | 'NotOlderThan' | 'limited', Record<Version, Meaning>> = {
+  '': { unset: 'latest', zero: 'any', number: 'notOlderThan' },
+  limited: { unset: 'latest', zero: 'any', number: 'exact' },
+  NotOlderThan: { unset: 'invalid', zero: 'any', number: 'notOlderThan' },
+  Exact: { unset: 'invalid', zero: 'invalid', number: 'exact' },
+}
+
+const WATCH: Record<'unset' | 'true' | 'false', Record<Version, [WatchStart['type'], Meaning]>> = {
+  // Without a word about initial events, nothing and "0" get the state as if it had just been made.
+  unset: {
+    unset: ['initial', 'latest'],
+    zero: ['initial', 'any'],
+    number: ['after', 'notOlderThan'],
+  },
+  true: {
+    unset: ['initial', 'latest'],
+    zero: ['initial', 'any'],
+    number: ['initial', 'notOlderThan'],
+  },
+  false: { unset: ['now', 'latest'], zero: ['now', 'any'], number: ['after', 'notOlderThan'] },
+}
+
+/** Throws a StatusError when the resourceVersion is no number. */
+export function getConsistency(resourceVersion: string): Consistency {
+  const revision = parseResourceVersion(resourceVersion, 'get')
+  return consistency(GET[versionOf(resourceVersion, revision)], revision)
+}
+
+/**
+ * The options have passed ListOptions' own validation. With a continue token the answer is 'latest' and the token
+ * decides (Storage.list). Throws a StatusError when the resourceVersion is no number, or comes with a token.
+ */
+export function listConsistency(position: ListPosition): Consistency {
+  const { resourceVersion, resourceVersionMatch: match } = position
+  if (position.continue !== '') {
+    if (resourceVersion !== '' && resourceVersion !== '0') {
+      throw badRequest('specifying resource version is not allowed when using continue')
+    }
+    return { type: 'latest' }
+  }
+  const revision = parseResourceVersion(resourceVersion, 'list')
+  const row = match === '' && position.limit > 0 ? 'limited' : match
+  return consistency(LIST[row][versionOf(resourceVersion, revision)], revision)
+}
+
+/** Throws a StatusError when the resourceVersion is no number. */
+export function watchStart(position: WatchPosition): WatchStart {
+  const { resourceVersion, sendInitialEvents } = position
+  const revision = parseResourceVersion(resourceVersion, 'watch')
+  const row = sendInitialEvents === undefined ? 'unset' : sendInitialEvents ? 'true' : 'false'
+  const [type, meaning] = WATCH[row][versionOf(resourceVersion, revision)]
+  if (type === 'after') return { type, revision }
+  const fresh = consistency(meaning, revision)
+  return type === 'now'
+    ? { type, consistency: fresh }
+    : { type, consistency: fresh, marker: sendInitialEvents === true }
+}
+
+function versionOf(resourceVersion: string, revision: number): Version {
+  return resourceVersion === '' ? 'unset' : revision === 0 ? 'zero' : 'number'
+}
+
+function consistency(meaning: Meaning, revision: number): Consistency {
+  assert(meaning !== 'invalid', 'ListOptions were not validated')
+  return meaning === 'latest' || meaning === 'any' ? { type: meaning } : { type: meaning, revision }
 }

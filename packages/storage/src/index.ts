@@ -1,10 +1,29 @@
 // The package's public face.
 export type * from './backend.ts'
-export type * from './cache-watcher.ts'
-export type * from './cacher.ts'
+export type {
+  CacheEvent,
+  CacheEventType,
+  CacheWatcher,
+  InitialEventsEnd,
+  Predicate,
+  WatchEnd,
+  WatchItem,
+  WatchSink,
+} from './cache-watcher.ts'
+export { Cacher, type CacherOptions, type CacheWatchOptions, openCacher } from './cacher.ts'
 export * from './consistency.ts'
+export { ContinueError, ContinueExpiredError } from './continue.ts'
 export * from './errors.ts'
+export type { HistoryLimits } from './history.ts'
 export * from './keys.ts'
-export type * from './storage.ts'
-export type * from './stored-object.ts'
-export type * from './update.ts'
+export type { StateView } from './state-view.ts'
+export * from './storage.ts'
+export * from './stored-object.ts'
+export type {
+  CurrentState,
+  RemoveOptions,
+  TryUpdate,
+  UpdateOptions,
+  UpdateResult,
+  UpdateStep,
+} from './update.ts'

@@ -1,12 +1,29 @@
 // Objects over a bytes engine: reads from the cache as fresh as asked, writes through the engine. Called by api/src/verbs
 // and controllers; calls cacher.ts for reads and watches, update.ts for read-modify-write, backend.ts for the bytes.
 
+import { assert } from '@podless/apimachinery'
 import type { Backend } from './backend.ts'
 import type { CacheWatcher, Predicate, WatchSink } from './cache-watcher.ts'
 import type { Cacher } from './cacher.ts'
 import type { Consistency, WatchStart } from './consistency.ts'
-import type { StoredObject } from './stored-object.ts'
-import type { RemoveOptions, TryUpdate, UpdateOptions, UpdateResult } from './update.ts'
+import {
+  ContinueExpiredError,
+  type ContinueToken,
+  decodeContinue,
+  encodeContinue,
+} from './continue.ts'
+import { StorageError } from './errors.ts'
+import { latestRevision } from './latest-revision.ts'
+import { engineView, type ListSource, viewSource } from './list-source.ts'
+import { type StoredObject, storedObject } from './stored-object.ts'
+import {
+  guaranteedRemove,
+  guaranteedUpdate,
+  type RemoveOptions,
+  type TryUpdate,
+  type UpdateOptions,
+  type UpdateResult,
+} from './update.ts'
 
 export interface ListRequest {
   /** With trailing slash: keys.ts listPrefix(). */
@@ -72,4 +89,148 @@ export interface Storage {
     options?: RemoveOptions,
   ): Promise<StoredObject>
   close(): Promise<void>
+}
+
+/** Objects over `backend`, read through `cacher`, which follows the same backend. */
+export function createStorage(backend: Backend, cacher: Cacher): Storage {
+  return new CachedStorage(backend, cacher)
+}
+
+class CachedStorage implements Storage {
+  readonly backend: Backend
+  readonly cacher: Cacher
+  readonly #latest: () => Promise<number>
+
+  constructor(backend: Backend, cacher: Cacher) {
+    this.backend = backend
+    this.cacher = cacher
+    this.#latest = latestRevision(backend)
+  }
+
+  async get(
+    key: string,
+    consistency: Consistency = LATEST,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<StoredObject | undefined> {
+    assert(consistency.type !== 'exact', 'a get has no exact revision')
+    if (await this.#isFresh(consistency, options.signal)) return this.cacher.get(key)
+    const { entry } = await this.backend.get(key, options)
+    return entry && storedObject(entry.key, entry.value, entry.revision)
+  }
+
+  async list(request: ListRequest): Promise<ListResult> {
+    const { prefix, limit = 0, predicate, signal } = request
+    assert(prefix.endsWith('/'), `a list's prefix ends in a slash: ${prefix}`)
+    const token = request.continue ? decodeContinue(prefix, request.continue) : undefined
+    const consistency = token === undefined ? (request.consistency ?? LATEST) : meaningOf(token)
+    const source = await this.#source(prefix, consistency, signal)
+    const page = await source
+      .page({ after: token?.after, limit, predicate, signal })
+      .catch(error => {
+        throw token === undefined ? error : continueError(prefix, token, error)
+      })
+    const { items, revision, last, remaining } = page
+    if (last === undefined) return { items, revision }
+    const goesOn = encodeContinue(prefix, { revision, after: last })
+    return predicate !== undefined || remaining === undefined
+      ? { items, revision, continue: goesOn }
+      : { items, revision, continue: goesOn, remainingItemCount: remaining }
+  }
+
+  async watch(request: WatchRequest): Promise<CacheWatcher> {
+    const { start, ...rest } = request
+    if (start.type === 'after') return this.cacher.watch({ ...rest, after: start.revision })
+    await this.#isFresh(start.consistency, request.signal, true)
+    if (start.type === 'now') return this.cacher.watch(rest)
+    const initialEvents = start.marker ? 'marked' : 'unmarked'
+    return this.cacher.watch({ ...rest, initialEvents })
+  }
+
+  count(prefix: string): number {
+    return this.cacher.count(prefix)
+  }
+
+  async create(
+    key: string,
+    bytes: Uint8Array,
+    options: { ttlSeconds?: number; signal?: AbortSignal } = {},
+  ): Promise<StoredObject> {
+    const revision = await this.backend.put(key, bytes, { ifRevision: 0, ...options })
+    return this.cacher.adopt(storedObject(key, bytes, revision))
+  }
+
+  update(key: string, tryUpdate: TryUpdate, options: UpdateOptions = {}): Promise<UpdateResult> {
+    return guaranteedUpdate(this.backend, this.cacher, key, tryUpdate, options)
+  }
+
+  remove(
+    key: string,
+    check?: (stored: StoredObject) => void | Promise<void>,
+    options: RemoveOptions = {},
+  ): Promise<StoredObject> {
+    return guaranteedRemove(this.backend, this.cacher, key, check, options)
+  }
+
+  async close(): Promise<void> {
+    await this.cacher.close()
+    await this.backend.close()
+  }
+
+  async #source(
+    prefix: string,
+    consistency: Consistency,
+    signal: AbortSignal | undefined,
+  ): Promise<ListSource> {
+    if (consistency.type === 'exact') {
+      const { revision } = consistency
+      await this.cacher.waitFresh(revision, aborting(signal))
+      const view = this.cacher.view(prefix, revision)
+      return view === undefined ? engineView(this.backend, prefix, revision) : viewSource(view)
+    }
+    return (await this.#isFresh(consistency, signal))
+      ? viewSource(this.cacher.view(prefix))
+      : engineView(this.backend, prefix, undefined)
+  }
+
+  /**
+   * Waits until the cache is as fresh as asked. False when it does not get there in time for 'latest', which the engine
+   * itself can answer, unless `insist`. Throws futureRevision.
+   */
+  async #isFresh(
+    consistency: Consistency,
+    signal: AbortSignal | undefined,
+    insist = false,
+  ): Promise<boolean> {
+    if (consistency.type === 'any') return true
+    const isLatest = consistency.type === 'latest'
+    const revision = isLatest ? await this.#latest() : consistency.revision
+    if (revision <= this.cacher.revision) return true
+    try {
+      await this.cacher.waitFresh(revision, aborting(signal))
+      return true
+    } catch (error) {
+      if (insist || !isLatest || !isStorageError(error, 'futureRevision')) throw error
+      return false
+    }
+  }
+}
+
+const LATEST: Consistency = { type: 'latest' }
+
+function aborting(signal: AbortSignal | undefined): { signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal }
+}
+
+function meaningOf(token: ContinueToken): Consistency {
+  return token.revision < 0 ? LATEST : { type: 'exact', revision: token.revision }
+}
+
+/** A token whose revision is gone is answered with one that goes on without it. */
+function continueError(prefix: string, { after }: ContinueToken, error: unknown): unknown {
+  if (!isStorageError(error, 'compacted')) return error
+  return new ContinueExpiredError(encodeContinue(prefix, { revision: -1, after }), { cause: error })
+}
+
+function isStorageError(error: unknown, code: StorageError['code']): error is StorageError {
+  return error instanceof StorageError && error.code === code
 }
