@@ -1,0 +1,361 @@
+// The group apps: Deployments, ReplicaSets, DaemonSets, StatefulSets and ControllerRevisions. Stored and validated;
+// no controller acts on them. Read by resources/all.ts.
+// Ref: kubernetes/pkg/apis/apps/v1/defaults.go, kubernetes/pkg/apis/apps/validation
+
+import {
+  equalJson,
+  type FieldError,
+  forbiddenField,
+  immutableField,
+  invalidValue,
+  isObject,
+  isPercent,
+  type JsonObject,
+  type JsonValue,
+  type KubeObject,
+  nonNegative,
+  notSupported,
+  required,
+} from '@podless/apimachinery'
+import type { Column, Resource, Strategy } from '../resource.ts'
+import { builtin } from './builtin.ts'
+import {
+  AGE,
+  column,
+  containerColumns,
+  countColumn,
+  formatLabels,
+  NAME,
+  selectorColumn,
+} from './columns.ts'
+import { alwaysRestarts, defaultTemplate, notNegative, templateErrors } from './pod-template.ts'
+import {
+  ensureObject,
+  fillDefaults,
+  fillEmpty,
+  mapAt,
+  numberAt,
+  objectAt,
+  objectsAt,
+  textAt,
+  valueAt,
+} from './reading.ts'
+import { scale } from './scale.ts'
+
+const GROUP = 'apps'
+const CONTAINERS = 'spec.template.spec.containers'
+
+/** A number or a percentage of the wanted pods. */
+function amountErrors(value: JsonValue | undefined, path: string): FieldError[] {
+  if (typeof value === 'number') return nonNegative(value, path)
+  if (typeof value !== 'string') return []
+  return isPercent(value).map(() =>
+    invalidValue(
+      path,
+      value,
+      "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
+    ),
+  )
+}
+
+const isZero = (value: JsonValue | undefined): boolean => value === 0 || value === '0%'
+
+const statusIsNumber = (path: string) => (obj: KubeObject) => String(numberAt(obj, path) ?? 0)
+
+const keepsSelector = (obj: KubeObject, old: KubeObject): FieldError[] =>
+  immutableField(valueAt(obj, 'spec.selector'), valueAt(old, 'spec.selector'), 'spec.selector')
+
+// --- Deployment
+
+function rollingErrors(obj: KubeObject, allowZeroBoth: boolean): FieldError[] {
+  const path = 'spec.strategy.rollingUpdate'
+  const rolling = valueAt(obj, path)
+  if (!isObject(rolling)) return []
+  const { maxUnavailable, maxSurge } = rolling
+  const errors = [
+    ...amountErrors(maxUnavailable, `${path}.maxUnavailable`),
+    ...amountErrors(maxSurge, `${path}.maxSurge`),
+  ]
+  if (!allowZeroBoth && isZero(maxUnavailable) && isZero(maxSurge)) {
+    const detail = 'may not be 0 when `maxSurge` is 0'
+    errors.push(invalidValue(`${path}.maxUnavailable`, maxUnavailable, detail))
+  }
+  return errors
+}
+
+function deploymentErrors(obj: KubeObject): FieldError[] {
+  const type = textAt(obj, 'spec.strategy.type')
+  const errors = [
+    ...notNegative(obj, 'spec.replicas'),
+    ...templateErrors(obj, { emptySelector: 'empty selector is invalid for deployment' }),
+    ...alwaysRestarts(obj),
+    ...rollingErrors(obj, false),
+    ...notNegative(obj, 'spec.minReadySeconds'),
+    ...notNegative(obj, 'spec.revisionHistoryLimit'),
+  ]
+  if (type === 'Recreate' && isObject(valueAt(obj, 'spec.strategy.rollingUpdate'))) {
+    const detail = "may not be specified when strategy `type` is 'Recreate'"
+    errors.push(forbiddenField('spec.strategy.rollingUpdate', detail))
+  } else if (type !== 'Recreate' && type !== 'RollingUpdate') {
+    errors.push(notSupported('spec.strategy.type', type, ['Recreate', 'RollingUpdate']))
+  }
+  const deadline = numberAt(obj, 'spec.progressDeadlineSeconds')
+  if (deadline !== undefined && deadline <= (numberAt(obj, 'spec.minReadySeconds') ?? 0)) {
+    const detail = 'must be greater than minReadySeconds'
+    errors.push(invalidValue('spec.progressDeadlineSeconds', deadline, detail))
+  }
+  return errors
+}
+
+const deploymentStrategy: Strategy = {
+  hasGeneration: true,
+  default: obj => {
+    const spec = ensureObject(obj, 'spec')
+    fillDefaults(spec, { replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600 })
+    const rollout = ensureObject(spec, 'strategy')
+    fillEmpty(rollout, { type: 'RollingUpdate' })
+    if (rollout.type === 'RollingUpdate') {
+      const rolling = ensureObject(rollout, 'rollingUpdate')
+      fillDefaults(rolling, { maxUnavailable: '25%', maxSurge: '25%' })
+    }
+    defaultTemplate(spec)
+  },
+  validate: deploymentErrors,
+  validateUpdate: (obj, old) => [...deploymentErrors(obj), ...keepsSelector(obj, old)],
+}
+
+const deployments = builtin({
+  group: GROUP,
+  kind: 'Deployment',
+  plural: 'deployments',
+  shortNames: ['deploy'],
+  categories: ['all'],
+  strategy: deploymentStrategy,
+  status: true,
+  subresources: { scale },
+  columns: [
+    NAME,
+    column('Ready', 'How many of the wanted pods are ready.', obj => {
+      const wanted = numberAt(obj, 'spec.replicas') ?? 0
+      return `${numberAt(obj, 'status.readyReplicas') ?? 0}/${wanted}`
+    }),
+    countColumn('Up-to-date', 'status.updatedReplicas', 'How many pods follow the template.'),
+    countColumn('Available', 'status.availableReplicas', 'How many pods serve.'),
+    AGE,
+    ...containerColumns(CONTAINERS),
+    selectorColumn('spec.selector'),
+  ],
+})
+
+// --- ReplicaSet
+
+function replicaSetErrors(obj: KubeObject): FieldError[] {
+  return [
+    ...notNegative(obj, 'spec.replicas'),
+    ...notNegative(obj, 'spec.minReadySeconds'),
+    ...templateErrors(obj, { emptySelector: 'empty selector is invalid for deployment' }),
+    ...alwaysRestarts(obj),
+  ]
+}
+
+const replicaSets = builtin({
+  group: GROUP,
+  kind: 'ReplicaSet',
+  plural: 'replicasets',
+  shortNames: ['rs'],
+  categories: ['all'],
+  strategy: {
+    hasGeneration: true,
+    default: obj => {
+      const spec = ensureObject(obj, 'spec')
+      fillDefaults(spec, { replicas: 1 })
+      defaultTemplate(spec)
+    },
+    validate: replicaSetErrors,
+    validateUpdate: (obj, old) => [...replicaSetErrors(obj), ...keepsSelector(obj, old)],
+  },
+  status: true,
+  subresources: { scale },
+  selectableFields: { 'status.replicas': statusIsNumber('status.replicas') },
+  columns: [
+    NAME,
+    countColumn('Desired', 'spec.replicas', 'How many pods there should be.'),
+    countColumn('Current', 'status.replicas', 'How many pods there are.'),
+    countColumn('Ready', 'status.readyReplicas', 'How many pods are ready.'),
+    AGE,
+    ...containerColumns(CONTAINERS),
+    selectorColumn('spec.selector'),
+  ],
+})
+
+// --- DaemonSet
+
+function daemonSetErrors(obj: KubeObject): FieldError[] {
+  const type = textAt(obj, 'spec.updateStrategy.type')
+  const errors = [
+    ...templateErrors(obj, { emptySelector: 'empty selector is invalid for daemonset' }),
+    ...alwaysRestarts(obj),
+    ...notNegative(obj, 'spec.minReadySeconds'),
+    ...notNegative(obj, 'spec.revisionHistoryLimit'),
+  ]
+  const types = ['RollingUpdate', 'OnDelete']
+  if (!types.includes(type)) errors.push(notSupported('spec.updateStrategy', type, types))
+  return errors
+}
+
+const daemonSets = builtin({
+  group: GROUP,
+  kind: 'DaemonSet',
+  plural: 'daemonsets',
+  shortNames: ['ds'],
+  categories: ['all'],
+  strategy: {
+    hasGeneration: true,
+    default: obj => {
+      const spec = ensureObject(obj, 'spec')
+      fillDefaults(spec, { revisionHistoryLimit: 10 })
+      const update = ensureObject(spec, 'updateStrategy')
+      fillEmpty(update, { type: 'RollingUpdate' })
+      if (update.type === 'RollingUpdate') {
+        fillDefaults(ensureObject(update, 'rollingUpdate'), { maxUnavailable: 1, maxSurge: 0 })
+      }
+      defaultTemplate(spec)
+    },
+    validate: daemonSetErrors,
+    validateUpdate: (obj, old) => [...daemonSetErrors(obj), ...keepsSelector(obj, old)],
+  },
+  status: true,
+  columns: [
+    NAME,
+    countColumn('Desired', 'status.desiredNumberScheduled', 'How many nodes should run it.'),
+    countColumn('Current', 'status.currentNumberScheduled', 'How many nodes run it.'),
+    countColumn('Ready', 'status.numberReady', 'On how many nodes it is ready.'),
+    countColumn('Up-to-date', 'status.updatedNumberScheduled', 'How many follow the template.'),
+    countColumn('Available', 'status.numberAvailable', 'On how many nodes it serves.'),
+    column('Node Selector', 'Which nodes run it.', obj =>
+      formatLabels(mapAt(obj, 'spec.template.spec.nodeSelector')),
+    ),
+    AGE,
+    ...containerColumns(CONTAINERS),
+    selectorColumn('spec.selector'),
+  ],
+})
+
+// --- StatefulSet
+
+const STATEFUL_LIMITS =
+  "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+const STATEFUL_MUTABLE = [
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'revisionHistoryLimit',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+]
+
+function statefulSetErrors(obj: KubeObject): FieldError[] {
+  const errors = [
+    ...templateErrors(obj, { emptySelector: 'empty selector is invalid for statefulset' }),
+    ...notNegative(obj, 'spec.replicas'),
+    ...notNegative(obj, 'spec.minReadySeconds'),
+    ...alwaysRestarts(obj),
+  ]
+  const management = textAt(obj, 'spec.podManagementPolicy')
+  if (management === '') errors.push(required('spec.podManagementPolicy'))
+  else if (management !== 'OrderedReady' && management !== 'Parallel') {
+    const detail = "must be 'OrderedReady' or 'Parallel'"
+    errors.push(invalidValue('spec.podManagementPolicy', management, detail))
+  }
+  return errors
+}
+
+function fixedStatefulSpec(obj: KubeObject): JsonObject {
+  const spec = { ...objectAt(obj, 'spec') }
+  for (const field of STATEFUL_MUTABLE) delete spec[field]
+  return spec
+}
+
+const statefulSets = builtin({
+  group: GROUP,
+  kind: 'StatefulSet',
+  plural: 'statefulsets',
+  shortNames: ['sts'],
+  categories: ['all'],
+  strategy: {
+    hasGeneration: true,
+    default: obj => {
+      const spec = ensureObject(obj, 'spec')
+      fillEmpty(spec, { podManagementPolicy: 'OrderedReady' })
+      fillDefaults(spec, { replicas: 1, revisionHistoryLimit: 10 })
+      const update = ensureObject(spec, 'updateStrategy')
+      fillEmpty(update, { type: 'RollingUpdate' })
+      if (update.type === 'RollingUpdate') {
+        fillDefaults(ensureObject(update, 'rollingUpdate'), { partition: 0 })
+      }
+      const retention = ensureObject(spec, 'persistentVolumeClaimRetentionPolicy')
+      fillEmpty(retention, { whenDeleted: 'Retain', whenScaled: 'Retain' })
+      for (const claim of objectsAt(spec, 'volumeClaimTemplates')) {
+        fillEmpty(claim, { apiVersion: 'v1', kind: 'PersistentVolumeClaim' })
+        fillEmpty(ensureObject(claim, 'spec'), { volumeMode: 'Filesystem' })
+        fillEmpty(ensureObject(claim, 'status'), { phase: 'Pending' })
+      }
+      defaultTemplate(spec)
+    },
+    validate: statefulSetErrors,
+    validateUpdate: (obj, old) =>
+      equalJson(fixedStatefulSpec(obj), fixedStatefulSpec(old))
+        ? statefulSetErrors(obj)
+        : [...statefulSetErrors(obj), forbiddenField('spec', STATEFUL_LIMITS)],
+  },
+  status: true,
+  subresources: { scale },
+  columns: [
+    NAME,
+    column('Ready', 'How many of the wanted pods are ready.', obj => {
+      const wanted = numberAt(obj, 'spec.replicas') ?? 0
+      return `${numberAt(obj, 'status.readyReplicas') ?? 0}/${wanted}`
+    }),
+    AGE,
+    ...containerColumns(CONTAINERS),
+  ],
+})
+
+// --- ControllerRevision
+
+function controllerOf(obj: KubeObject): string {
+  const owner = obj.metadata.ownerReferences?.find(reference => reference.controller === true)
+  if (owner === undefined) return '<none>'
+  const group = owner.apiVersion.includes('/') ? `.${owner.apiVersion.split('/')[0]}` : ''
+  return `${owner.kind.toLowerCase()}${group}/${owner.name}`
+}
+
+const revisionColumns: readonly Column[] = [
+  NAME,
+  column('Controller', 'What it is a revision of.', controllerOf),
+  countColumn('Revision', 'revision', 'Its number.'),
+  AGE,
+]
+
+const controllerRevisions = builtin({
+  group: GROUP,
+  kind: 'ControllerRevision',
+  plural: 'controllerrevisions',
+  strategy: {
+    validate: obj => nonNegative(numberAt(obj, 'revision') ?? 0, 'revision'),
+    validateUpdate: (obj, old) => [
+      ...immutableField(obj.data, old.data, 'data'),
+      ...nonNegative(numberAt(obj, 'revision') ?? 0, 'revision'),
+    ],
+  },
+  columns: revisionColumns,
+})
+
+export const appsResources: readonly Resource[] = [
+  controllerRevisions,
+  daemonSets,
+  deployments,
+  replicaSets,
+  statefulSets,
+]

@@ -1,0 +1,235 @@
+// The group batch: Jobs and CronJobs. Stored and validated; nothing runs them. Read by resources/all.ts.
+// Ref: kubernetes/pkg/apis/batch/v1/defaults.go, kubernetes/pkg/apis/batch/validation
+
+import {
+  type FieldError,
+  immutableField,
+  invalidValue,
+  type JsonObject,
+  type KubeObject,
+  notSupported,
+  required,
+} from '@podless/apimachinery'
+import type { Resource } from '../resource.ts'
+import { builtin } from './builtin.ts'
+import {
+  AGE,
+  ageOf,
+  column,
+  containerColumns,
+  humanDuration,
+  NAME,
+  selectorColumn,
+  textColumn,
+} from './columns.ts'
+import { defaultTemplate, notNegative, podSpecErrors } from './pod-template.ts'
+import {
+  ensureObject,
+  fillDefaults,
+  fillEmpty,
+  listAt,
+  numberAt,
+  objectAt,
+  objectsAt,
+  textAt,
+  valueAt,
+} from './reading.ts'
+
+const GROUP = 'batch'
+const CRON_NAME_MAX = 52
+
+function defaultJobSpec(spec: JsonObject): void {
+  if (spec.completions === undefined && spec.parallelism === undefined) {
+    fillDefaults(spec, { completions: 1 })
+  }
+  fillDefaults(spec, { parallelism: 1, suspend: false })
+  if (valueAt(spec, 'backoffLimitPerIndex') === undefined) fillDefaults(spec, { backoffLimit: 6 })
+  fillEmpty(spec, { completionMode: 'NonIndexed' })
+  fillEmpty(spec, {
+    podReplacementPolicy:
+      valueAt(spec, 'podFailurePolicy') === undefined ? 'TerminatingOrFailed' : 'Failed',
+  })
+  defaultTemplate(spec)
+}
+
+const UID_LABEL = 'batch.kubernetes.io/controller-uid'
+const NAME_LABEL = 'batch.kubernetes.io/job-name'
+
+/** A Job that brings no selector of its own selects its pods by its uid. */
+function selectOwnPods(obj: KubeObject): void {
+  const spec = ensureObject(obj, 'spec')
+  if (spec.manualSelector === true) return
+  const uid = obj.metadata.uid ?? ''
+  const name = obj.metadata.name ?? ''
+  const metadata = ensureObject(ensureObject(spec, 'template'), 'metadata')
+  const labels = ensureObject(metadata, 'labels')
+  Object.assign(labels, {
+    [UID_LABEL]: uid,
+    [NAME_LABEL]: name,
+    'controller-uid': uid,
+    'job-name': name,
+  })
+  const selector = ensureObject(spec, 'selector')
+  ensureObject(selector, 'matchLabels')[UID_LABEL] = uid
+}
+
+function jobSpecErrors(spec: JsonObject, path: string): FieldError[] {
+  const errors = podSpecErrors(objectAt(spec, 'template.spec'), `${path}.template.spec`)
+  for (const field of ['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit']) {
+    const value = numberAt(spec, field)
+    if (value !== undefined && value < 0) {
+      const detail = 'must be greater than or equal to 0'
+      errors.push(invalidValue(`${path}.${field}`, value, detail))
+    }
+  }
+  const policy = textAt(spec, 'template.spec.restartPolicy')
+  if (policy !== 'OnFailure' && policy !== 'Never') {
+    const where = `${path}.template.spec.restartPolicy`
+    errors.push(
+      policy === 'Always' || policy === ''
+        ? required(where, 'valid values: "OnFailure", "Never"')
+        : notSupported(where, policy, ['OnFailure', 'Never']),
+    )
+  }
+  return errors
+}
+
+const jobErrors = (obj: KubeObject): FieldError[] => jobSpecErrors(objectAt(obj, 'spec'), 'spec')
+
+const condition = (obj: KubeObject, type: string): boolean =>
+  objectsAt(obj, 'status.conditions').some(
+    entry => textAt(entry, 'type') === type && textAt(entry, 'status') === 'True',
+  )
+
+function jobStatus(obj: KubeObject): string {
+  if (condition(obj, 'Complete')) return 'Complete'
+  if (condition(obj, 'Failed')) return 'Failed'
+  if (obj.metadata.deletionTimestamp !== undefined) return 'Terminating'
+  if (condition(obj, 'Suspended')) return 'Suspended'
+  if (condition(obj, 'FailureTarget')) return 'FailureTarget'
+  return condition(obj, 'SuccessCriteriaMet') ? 'SuccessCriteriaMet' : 'Running'
+}
+
+function completions(obj: KubeObject): string {
+  const done = numberAt(obj, 'status.succeeded') ?? 0
+  const wanted = numberAt(obj, 'spec.completions')
+  if (wanted !== undefined) return `${done}/${wanted}`
+  const parallelism = numberAt(obj, 'spec.parallelism') ?? 0
+  return parallelism > 1 ? `${done}/1 of ${parallelism}` : `${done}/1`
+}
+
+function duration(obj: KubeObject, now: Date): string {
+  const start = textAt(obj, 'status.startTime')
+  if (start === '') return ''
+  const end = textAt(obj, 'status.completionTime')
+  return humanDuration((end === '' ? now.getTime() : Date.parse(end)) - Date.parse(start))
+}
+
+const jobs = builtin({
+  group: GROUP,
+  kind: 'Job',
+  plural: 'jobs',
+  categories: ['all'],
+  strategy: {
+    hasGeneration: true,
+    default: obj => defaultJobSpec(ensureObject(obj, 'spec')),
+    prepareForCreate: selectOwnPods,
+    validate: jobErrors,
+    validateUpdate: (obj, old) => [
+      ...jobErrors(obj),
+      ...['spec.completions', 'spec.selector', 'spec.template', 'spec.completionMode'].flatMap(
+        path =>
+          valueAt(old, 'spec.suspend') === true && path === 'spec.template'
+            ? []
+            : immutableField(valueAt(obj, path), valueAt(old, path), path),
+      ),
+    ],
+  },
+  status: true,
+  selectableFields: {
+    'status.successful': obj => String(numberAt(obj, 'status.succeeded') ?? 0),
+  },
+  columns: [
+    NAME,
+    column('Status', 'How it stands.', jobStatus),
+    column('Completions', 'How many of its runs succeeded.', completions),
+    column('Duration', 'How long it took.', duration),
+    AGE,
+    ...containerColumns('spec.template.spec.containers'),
+    selectorColumn('spec.selector'),
+  ],
+})
+
+const CONCURRENCY = ['Allow', 'Forbid', 'Replace']
+
+function cronJobErrors(obj: KubeObject): FieldError[] {
+  const errors = notNegative(obj, 'spec.startingDeadlineSeconds')
+  const schedule = textAt(obj, 'spec.schedule')
+  if (schedule === '') errors.push(required('spec.schedule'))
+  else if (!isSchedule(schedule)) {
+    const fields = schedule.trim().split(/\s+/).length
+    const detail = `expected exactly 5 fields, found ${fields}: [${schedule.trim().split(/\s+/).join(' ')}]`
+    errors.push(invalidValue('spec.schedule', schedule, detail))
+  }
+  const policy = textAt(obj, 'spec.concurrencyPolicy')
+  if (!CONCURRENCY.includes(policy)) {
+    errors.push(notSupported('spec.concurrencyPolicy', policy, CONCURRENCY))
+  }
+  const name = obj.metadata.name ?? ''
+  if (name.length > CRON_NAME_MAX) {
+    errors.push(
+      invalidValue('metadata.name', name, `must be no more than ${CRON_NAME_MAX} characters`),
+    )
+  }
+  const spec = objectAt(obj, 'spec.jobTemplate.spec')
+  return [...errors, ...jobSpecErrors(spec, 'spec.jobTemplate.spec')]
+}
+
+/** Five fields, or one of cron's words such as @daily and @every 1h. */
+const isSchedule = (text: string): boolean =>
+  text.trim().startsWith('@') || text.trim().split(/\s+/).length === 5
+
+const cronJobs = builtin({
+  group: GROUP,
+  kind: 'CronJob',
+  plural: 'cronjobs',
+  shortNames: ['cj'],
+  categories: ['all'],
+  strategy: {
+    hasGeneration: true,
+    default: obj => {
+      const spec = ensureObject(obj, 'spec')
+      fillEmpty(spec, { concurrencyPolicy: 'Allow' })
+      fillDefaults(spec, {
+        suspend: false,
+        successfulJobsHistoryLimit: 3,
+        failedJobsHistoryLimit: 1,
+      })
+      const job = ensureObject(ensureObject(spec, 'jobTemplate'), 'spec')
+      defaultTemplate(job)
+    },
+    validate: cronJobErrors,
+    validateUpdate: cronJobErrors,
+  },
+  status: true,
+  columns: [
+    NAME,
+    textColumn('Schedule', 'spec.schedule', 'When it runs, as cron writes it.'),
+    column('Timezone', 'Where the schedule is.', obj => textAt(obj, 'spec.timeZone') || '<none>'),
+    column('Suspend', 'Whether it pauses.', obj =>
+      valueAt(obj, 'spec.suspend') === true ? 'True' : 'False',
+    ),
+    column('Active', 'How many jobs run.', obj => listAt(obj, 'status.active').length, {
+      type: 'integer',
+    }),
+    column('Last Schedule', 'How long ago it ran.', (obj, now) => {
+      const last = textAt(obj, 'status.lastScheduleTime')
+      return last === '' ? '<none>' : ageOf(last, now)
+    }),
+    AGE,
+    ...containerColumns('spec.jobTemplate.spec.template.spec.containers'),
+    selectorColumn('spec.jobTemplate.spec.selector'),
+  ],
+})
+
+export const batchResources: readonly Resource[] = [cronJobs, jobs]

@@ -1,0 +1,44 @@
+// ServiceAccounts: the identities that tokens are issued to. Part of core.ts. /token is resources/token-request.ts.
+// Ref: kubernetes/pkg/registry/core/serviceaccount/strategy.go
+
+import type { JsonValue, KubeObject } from '@podless/apimachinery'
+import type { Resource, Strategy, Subresource } from '../resource.ts'
+import { builtin } from './builtin.ts'
+import { AGE, column, NAME } from './columns.ts'
+import { listAt, objectsAt, textAt } from './reading.ts'
+
+/** References to secrets say nothing but a name: more would be hearsay about another object. */
+function keepNames(obj: KubeObject): void {
+  if (listAt(obj, 'secrets').length === 0) return
+  obj.secrets = objectsAt(obj, 'secrets').map((reference): JsonValue => {
+    const name = textAt(reference, 'name')
+    return name === '' ? {} : { name }
+  })
+}
+
+const strategy: Strategy = {
+  prepareForCreate: keepNames,
+  prepareForUpdate: keepNames,
+}
+
+/** The ServiceAccount resource, with /token as the caller implements it. */
+export function serviceAccounts(token: Subresource): Resource {
+  return builtin({
+    group: '',
+    kind: 'ServiceAccount',
+    plural: 'serviceaccounts',
+    shortNames: ['sa'],
+    strategy,
+    subresources: { token },
+    columns: [
+      NAME,
+      column(
+        'Secrets',
+        'How many secrets the account names.',
+        obj => listAt(obj, 'secrets').length,
+      ),
+      AGE,
+    ],
+    more: { returnsDeleted: true },
+  })
+}

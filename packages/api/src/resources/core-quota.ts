@@ -1,0 +1,188 @@
+// ResourceQuotas and LimitRanges. Part of core.ts. Counting and enforcing quotas is admission's and a controller's business.
+// Ref: kubernetes/pkg/apis/core/validation ValidateResourceQuota, ValidateLimitRange
+
+import {
+  duplicate,
+  equalJson,
+  type FieldError,
+  invalidValue,
+  isQualifiedName,
+  type JsonValue,
+  type KubeObject,
+  parseQuantity,
+  type Quantity,
+  scaledQuantity,
+} from '@podless/apimachinery'
+import type { Resource, Strategy } from '../resource.ts'
+import { builtin } from './builtin.ts'
+import { AGE, column, NAME } from './columns.ts'
+import { objectAt, objectsAt, textAt, textsAt } from './reading.ts'
+
+const COUNTED = [
+  'pods',
+  'services',
+  'replicationcontrollers',
+  'resourcequotas',
+  'secrets',
+  'configmaps',
+  'persistentvolumeclaims',
+  'services.nodeports',
+  'services.loadbalancers',
+]
+const MEASURED = ['cpu', 'memory', 'ephemeral-storage', 'requests.storage']
+const COMPUTE = ['cpu', 'memory', 'ephemeral-storage'].flatMap(name => [
+  `requests.${name}`,
+  `limits.${name}`,
+])
+const STANDARD: ReadonlySet<string> = new Set([...COUNTED, ...MEASURED, ...COMPUTE, 'storage'])
+const INTEGERS: ReadonlySet<string> = new Set(COUNTED)
+const QUOTA: ReadonlySet<string> = new Set([...COUNTED, ...MEASURED, ...COMPUTE])
+
+const isStandardQuota = (name: string): boolean =>
+  QUOTA.has(name) || name.startsWith('hugepages-') || name.startsWith('requests.hugepages-')
+
+function resourceNameErrors(name: string, path: string): FieldError[] {
+  const errors = isQualifiedName(name).map(text => invalidValue(path, name, text))
+  if (name.includes('/')) return errors
+  if (errors.length === 0 && !STANDARD.has(name) && !isStandardQuota(name)) {
+    errors.push(invalidValue(path, name, 'must be a standard resource type or fully qualified'))
+  }
+  if (!isStandardQuota(name)) {
+    errors.push(invalidValue(path, name, 'must be a standard resource for quota'))
+  }
+  return errors
+}
+
+function amountErrors(name: string, value: JsonValue | undefined, path: string): FieldError[] {
+  const text = String(value)
+  const parsed = parseQuantity(text)
+  if (!parsed.ok) return [invalidValue(path, text, parsed.error)]
+  const { quantity } = parsed
+  if (quantity.unscaled < 0n) {
+    return [invalidValue(path, text, 'must be greater than or equal to 0')]
+  }
+  const whole = INTEGERS.has(name) || name.startsWith('count/')
+  return whole && !isInteger(quantity) ? [invalidValue(path, text, 'must be an integer')] : []
+}
+
+const isInteger = (quantity: Quantity): boolean =>
+  scaledQuantity(quantity, -3) === scaledQuantity(quantity, 0) * 1000n
+
+function amountsErrors(obj: KubeObject, field: string): FieldError[] {
+  return Object.entries(objectAt(obj, field)).flatMap(([name, value]) => {
+    const path = `${field}[${name}]`
+    return [...resourceNameErrors(name, path), ...amountErrors(name, value, path)]
+  })
+}
+
+const quotaErrors = (obj: KubeObject): FieldError[] => amountsErrors(obj, 'spec.hard')
+const statusErrors = (obj: KubeObject): FieldError[] => [
+  ...amountsErrors(obj, 'status.hard'),
+  ...amountsErrors(obj, 'status.used'),
+]
+
+const quotaStrategy: Strategy = {
+  validate: quotaErrors,
+  validateUpdate: (obj, old) => {
+    const scopes = (from: KubeObject) => [...textsAt(from, 'spec.scopes')].sort()
+    const changed = !equalJson(scopes(obj), scopes(old))
+    const frozen = invalidValue('spec.scopes', scopes(obj), 'field is immutable')
+    return [...quotaErrors(obj), ...(changed ? [frozen] : [])]
+  },
+}
+
+/** `pods: 1/10, requests.cpu: 100m/1`: used over allowed, of those resources that `shown` picks. */
+function formatUse(obj: KubeObject, shown: (name: string) => boolean): string {
+  const hard = objectAt(obj, 'status.hard')
+  const used = objectAt(obj, 'status.used')
+  return Object.keys(hard)
+    .sort()
+    .filter(shown)
+    .map(name => `${name}: ${String(used[name] ?? '0')}/${String(hard[name])}`)
+    .join(', ')
+}
+
+const isLimit = (name: string): boolean => name.startsWith('limits.')
+
+const resourceQuotas = builtin({
+  group: '',
+  kind: 'ResourceQuota',
+  plural: 'resourcequotas',
+  shortNames: ['quota'],
+  strategy: quotaStrategy,
+  status: { validateUpdate: statusErrors },
+  columns: [
+    NAME,
+    column('Request', 'What is used of each request and count, and how much may be.', obj =>
+      formatUse(obj, name => !isLimit(name)),
+    ),
+    column('Limit', 'What is used of each limit, and how much may be.', obj =>
+      formatUse(obj, isLimit),
+    ),
+    AGE,
+  ],
+  more: { returnsDeleted: true },
+})
+
+function limitRangeErrors(obj: KubeObject): FieldError[] {
+  const seen = new Set<string>()
+  return objectsAt(obj, 'spec.limits').flatMap((limit, index) => {
+    const path = `spec.limits[${index}]`
+    const type = textAt(limit, 'type')
+    const errors: FieldError[] = isQualifiedName(type).map(text =>
+      invalidValue(`${path}.type`, type, text),
+    )
+    if (seen.has(type)) errors.push(duplicate(`${path}.type`, type))
+    seen.add(type)
+    return [...errors, ...rangeErrors(limit, path)]
+  })
+}
+
+function rangeErrors(limit: JsonValue, path: string): FieldError[] {
+  const [min, max] = [objectAt(limit, 'min'), objectAt(limit, 'max')]
+  return Object.keys(min).flatMap(name => {
+    const [low, high] = [parseQuantity(String(min[name])), parseQuantity(String(max[name] ?? ''))]
+    if (!low.ok || !high.ok) return []
+    if (scaledQuantity(low.quantity, -9) <= scaledQuantity(high.quantity, -9)) return []
+    const detail = `min value ${low.text} is greater than max value ${high.text}`
+    return [invalidValue(`${path}.min[${name}]`, String(min[name]), detail)]
+  })
+}
+
+const limitRanges = builtin({
+  group: '',
+  kind: 'LimitRange',
+  plural: 'limitranges',
+  shortNames: ['limits'],
+  strategy: {
+    allowCreateOnUpdate: true,
+    default: obj => {
+      for (const limit of objectsAt(obj, 'spec.limits')) {
+        if (textAt(limit, 'type') !== 'Container') continue
+        const fallback = { ...objectAt(limit, 'max'), ...objectAt(limit, 'default') }
+        if (Object.keys(fallback).length > 0) limit.default = fallback
+        const request = {
+          ...objectAt(limit, 'min'),
+          ...fallback,
+          ...objectAt(limit, 'defaultRequest'),
+        }
+        if (Object.keys(request).length > 0) limit.defaultRequest = request
+      }
+    },
+    validate: limitRangeErrors,
+    validateUpdate: limitRangeErrors,
+  },
+  columns: [
+    NAME,
+    column(
+      'Created At',
+      'When the server stored it.',
+      obj => obj.metadata.creationTimestamp ?? null,
+      {
+        type: 'date',
+      },
+    ),
+  ],
+})
+
+export const quotaResources: readonly Resource[] = [limitRanges, resourceQuotas]

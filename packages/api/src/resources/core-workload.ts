@@ -1,0 +1,366 @@
+// Pods, PodTemplates and ReplicationControllers: stored and served as upstream does, and never run. Part of core.ts.
+// Ref: kubernetes/pkg/registry/core/{pod,podtemplate,replicationcontroller}
+
+import {
+  cloneJson,
+  equalJson,
+  type FieldError,
+  forbiddenField,
+  type GroupVersionKind,
+  invalidValue,
+  type JsonObject,
+  type KubeObject,
+  required,
+} from '@podless/apimachinery'
+import type { Resource, StoredSubresource, Strategy } from '../resource.ts'
+import { allButFields, builtin, nodeOnly, onlyFields } from './builtin.ts'
+import {
+  AGE,
+  column,
+  containerColumns,
+  countColumn,
+  formatLabels,
+  NAME,
+  textColumn,
+} from './columns.ts'
+import { defaultPodSpec, defaultTemplate, notNegative, podSpecErrors } from './pod-template.ts'
+import {
+  ensureObject,
+  fillDefaults,
+  mapAt,
+  numberAt,
+  objectAt,
+  objectsAt,
+  textAt,
+  valueAt,
+} from './reading.ts'
+import { scale } from './scale.ts'
+
+const core = (kind: string): GroupVersionKind => ({ group: '', version: 'v1', kind })
+
+// --- pods
+
+type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort'
+
+/** How kubelets would rank the pod under pressure, from what its containers ask for. */
+function qosClassOf(spec: JsonObject): QosClass {
+  const containers = [...objectsAt(spec, 'containers'), ...objectsAt(spec, 'initContainers')]
+  const asks = containers.map(container => ({
+    limits: objectAt(container, 'resources.limits'),
+    requests: objectAt(container, 'resources.requests'),
+  }))
+  const compute = (list: JsonObject) =>
+    Object.keys(list).filter(key => key === 'cpu' || key === 'memory')
+  if (
+    asks.every(({ limits, requests }) => compute(limits).length + compute(requests).length === 0)
+  ) {
+    return 'BestEffort'
+  }
+  const bounded = asks.every(
+    ({ limits, requests }) =>
+      compute(limits).length === 2 &&
+      compute(requests).every(key => equalJson(limits[key], requests[key])),
+  )
+  return bounded ? 'Guaranteed' : 'Burstable'
+}
+
+const POD_UPDATE_LIMITS =
+  'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)'
+
+/** The parts of a spec that may not change once the pod exists. */
+function fixedSpec(obj: KubeObject): JsonObject {
+  const spec = cloneJson(objectAt(obj, 'spec'))
+  for (const field of ['activeDeadlineSeconds', 'tolerations', 'schedulingGates'])
+    delete spec[field]
+  for (const list of ['containers', 'initContainers']) {
+    for (const container of objectsAt(spec, list)) delete container.image
+  }
+  return spec
+}
+
+const podErrors = (obj: KubeObject): FieldError[] => podSpecErrors(objectAt(obj, 'spec'), 'spec')
+
+function podUpdateErrors(obj: KubeObject, old: KubeObject): FieldError[] {
+  const errors = podErrors(obj)
+  if (!equalJson(fixedSpec(obj), fixedSpec(old))) {
+    errors.push(forbiddenField('spec', POD_UPDATE_LIMITS))
+  }
+  return errors
+}
+
+const podStrategy: Strategy = {
+  hasGeneration: true,
+  default: obj => {
+    const spec = ensureObject(obj, 'spec')
+    defaultPodSpec(spec)
+    fillDefaults(spec, { enableServiceLinks: true })
+  },
+  prepareForCreate: obj => {
+    obj.status = { phase: 'Pending', qosClass: qosClassOf(objectAt(obj, 'spec')) }
+  },
+  validate: podErrors,
+  validateUpdate: podUpdateErrors,
+}
+
+/** What the STATUS column says of a pod: a deletion, a waiting container, or the phase. */
+function podStatus(obj: KubeObject): string {
+  if (obj.metadata.deletionTimestamp !== undefined) return 'Terminating'
+  const waiting = objectsAt(obj, 'status.containerStatuses')
+    .map(
+      status => textAt(status, 'state.waiting.reason') || textAt(status, 'state.terminated.reason'),
+    )
+    .findLast(reason => reason !== '')
+  return waiting ?? (textAt(obj, 'status.reason') || textAt(obj, 'status.phase'))
+}
+
+function readyText(obj: KubeObject): string {
+  const ready = objectsAt(obj, 'status.containerStatuses').filter(status => status.ready === true)
+  return `${ready.length}/${objectsAt(obj, 'spec.containers').length}`
+}
+
+function restarts(obj: KubeObject): string {
+  const statuses = objectsAt(obj, 'status.containerStatuses')
+  return String(statuses.reduce((sum, status) => sum + (numberAt(status, 'restartCount') ?? 0), 0))
+}
+
+const orNone = (text: string): string => (text === '' ? '<none>' : text)
+const WIDE = { priority: 1 }
+
+function readinessGates(obj: KubeObject): string {
+  const gates = objectsAt(obj, 'spec.readinessGates')
+  if (gates.length === 0) return '<none>'
+  const conditions = objectsAt(obj, 'status.conditions')
+  const open = gates.filter(gate =>
+    conditions.some(
+      condition =>
+        textAt(condition, 'type') === textAt(gate, 'conditionType') &&
+        textAt(condition, 'status') === 'True',
+    ),
+  )
+  return `${open.length}/${gates.length}`
+}
+
+const resize: StoredSubresource = {
+  type: 'stored',
+  verbs: ['get', 'patch', 'update'],
+  merge: onlyFields('spec'),
+}
+const ephemeralContainers: StoredSubresource = {
+  type: 'stored',
+  verbs: ['get', 'patch', 'update'],
+  merge: (sent, live) => {
+    const spec: JsonObject = { ...objectAt(live, 'spec') }
+    const added = valueAt(sent, 'spec.ephemeralContainers')
+    if (added === undefined) delete spec.ephemeralContainers
+    else spec.ephemeralContainers = added
+    return { ...live, metadata: sent.metadata, spec }
+  },
+}
+
+const podAddress = (obj: KubeObject): string =>
+  textAt(obj, 'status.podIP') || textAt(objectsAt(obj, 'status.podIPs')[0], 'ip')
+
+const pods = builtin({
+  group: '',
+  kind: 'Pod',
+  plural: 'pods',
+  shortNames: ['po'],
+  categories: ['all'],
+  strategy: podStrategy,
+  merge: allButFields('status'),
+  status: true,
+  subresources: {
+    attach: nodeOnly(['create', 'get'], core('PodAttachOptions')),
+    binding: nodeOnly(['create'], core('Binding')),
+    ephemeralcontainers: ephemeralContainers,
+    eviction: nodeOnly(['create'], { group: 'policy', version: 'v1', kind: 'Eviction' }),
+    exec: nodeOnly(['create', 'get'], core('PodExecOptions')),
+    log: nodeOnly(['get']),
+    portforward: nodeOnly(['create', 'get'], core('PodPortForwardOptions')),
+    proxy: nodeOnly(['create', 'delete', 'get', 'patch', 'update'], core('PodProxyOptions')),
+    resize,
+  },
+  selectableFields: {
+    'spec.nodeName': obj => textAt(obj, 'spec.nodeName'),
+    'spec.restartPolicy': obj => textAt(obj, 'spec.restartPolicy'),
+    'spec.schedulerName': obj => textAt(obj, 'spec.schedulerName'),
+    'spec.serviceAccountName': obj => textAt(obj, 'spec.serviceAccountName'),
+    'spec.hostNetwork': obj => String(valueAt(obj, 'spec.hostNetwork') === true),
+    'status.phase': obj => textAt(obj, 'status.phase'),
+    'status.podIP': podAddress,
+    'status.podIPs': podAddress,
+    'status.nominatedNodeName': obj => textAt(obj, 'status.nominatedNodeName'),
+  },
+  columns: [
+    NAME,
+    column('Ready', 'How many of the containers are ready for traffic.', readyText),
+    column('Status', 'What the containers do, taken together.', podStatus),
+    column('Restarts', 'How often containers were restarted.', restarts),
+    AGE,
+    column('IP', 'The address of the pod.', obj => orNone(podAddress(obj)), WIDE),
+    column('Node', 'The node it is bound to.', obj => orNone(textAt(obj, 'spec.nodeName')), WIDE),
+    column(
+      'Nominated Node',
+      'The node it would be bound to after others have made room.',
+      obj => orNone(textAt(obj, 'status.nominatedNodeName')),
+      WIDE,
+    ),
+    column('Readiness Gates', 'How many of the extra conditions hold.', readinessGates, WIDE),
+  ],
+  more: { returnsDeleted: true },
+})
+
+// --- pod templates
+
+const templateOf = (obj: KubeObject): JsonObject => objectAt(obj, 'template')
+const podTemplateErrors = (obj: KubeObject): FieldError[] =>
+  podSpecErrors(objectAt(templateOf(obj), 'spec'), 'template.spec')
+
+const podTemplates = builtin({
+  group: '',
+  kind: 'PodTemplate',
+  plural: 'podtemplates',
+  strategy: {
+    allowCreateOnUpdate: true,
+    hasGeneration: true,
+    default: obj => defaultTemplate(obj),
+    validate: podTemplateErrors,
+    validateUpdate: podTemplateErrors,
+  },
+  columns: [
+    NAME,
+    ...containerColumns('template.spec.containers').map(({ priority: _wide, ...rest }) => rest),
+    column('Pod Labels', 'The labels pods get from the template.', obj =>
+      formatLabels(mapAt(obj, 'template.metadata.labels')),
+    ),
+  ],
+  more: { returnsDeleted: true },
+})
+
+// --- replication controllers
+
+function controllerErrors(obj: KubeObject): FieldError[] {
+  const selector = mapAt(obj, 'spec.selector')
+  const labels = mapAt(obj, 'spec.template.metadata.labels')
+  const errors = notNegative(obj, 'spec.replicas')
+  if (Object.keys(selector).length === 0) errors.push(required('spec.selector'))
+  else if (Object.keys(selector).some(key => labels[key] !== selector[key])) {
+    const detail = '`selector` does not match template `labels`'
+    errors.push(invalidValue('spec.template.metadata.labels', { ...labels }, detail))
+  }
+  const spec = objectAt(obj, 'spec.template.spec')
+  return [...errors, ...podSpecErrors(spec, 'spec.template.spec')]
+}
+
+const replicationControllers = builtin({
+  group: '',
+  kind: 'ReplicationController',
+  plural: 'replicationcontrollers',
+  shortNames: ['rc'],
+  categories: ['all'],
+  keyPrefix: '/registry/controllers',
+  strategy: {
+    hasGeneration: true,
+    default: obj => {
+      const spec = ensureObject(obj, 'spec')
+      const labels = mapAt(spec, 'template.metadata.labels')
+      if (Object.keys(labels).length > 0) {
+        if (Object.keys(mapAt(spec, 'selector')).length === 0) spec.selector = { ...labels }
+        if (Object.keys(obj.metadata.labels ?? {}).length === 0) obj.metadata.labels = { ...labels }
+      }
+      fillDefaults(spec, { replicas: 1 })
+      if (valueAt(spec, 'template') !== undefined) defaultTemplate(spec)
+    },
+    validate: controllerErrors,
+    validateUpdate: controllerErrors,
+  },
+  status: true,
+  subresources: { scale },
+  selectableFields: { 'status.replicas': obj => String(numberAt(obj, 'status.replicas') ?? 0) },
+  columns: [
+    NAME,
+    countColumn('Desired', 'spec.replicas', 'How many pods there should be.'),
+    countColumn('Current', 'status.replicas', 'How many pods there are.'),
+    countColumn('Ready', 'status.readyReplicas', 'How many pods are ready.'),
+    AGE,
+    ...containerColumns('spec.template.spec.containers'),
+    column(
+      'Selector',
+      'The labels of its pods.',
+      obj => formatLabels(mapAt(obj, 'spec.selector')),
+      WIDE,
+    ),
+  ],
+})
+
+// --- nodes
+
+function nodeStatus(obj: KubeObject): string {
+  const ready = objectsAt(obj, 'status.conditions').find(entry => textAt(entry, 'type') === 'Ready')
+  const words = [
+    ready === undefined ? 'Unknown' : textAt(ready, 'status') === 'True' ? 'Ready' : 'NotReady',
+  ]
+  if (valueAt(obj, 'spec.unschedulable') === true) words.push('SchedulingDisabled')
+  return words.join(',')
+}
+
+const ROLE_PREFIX = 'node-role.kubernetes.io/'
+
+function nodeRoles(obj: KubeObject): string {
+  const roles = Object.entries(obj.metadata.labels ?? {}).flatMap(([key, value]) => {
+    if (key.startsWith(ROLE_PREFIX) && key.length > ROLE_PREFIX.length) {
+      return [key.slice(ROLE_PREFIX.length)]
+    }
+    return key === 'kubernetes.io/role' && value !== '' ? [value] : []
+  })
+  return roles.length === 0 ? '<none>' : roles.sort().join(',')
+}
+
+const nodeAddress = (type: string) => (obj: KubeObject) => {
+  const found = objectsAt(obj, 'status.addresses').find(entry => textAt(entry, 'type') === type)
+  return orNone(textAt(found, 'address'))
+}
+const nodeInfo = (field: string) => (obj: KubeObject) => {
+  const text = textAt(obj, `status.nodeInfo.${field}`)
+  return text === '' ? '<unknown>' : text
+}
+
+const nodes = builtin({
+  group: '',
+  kind: 'Node',
+  plural: 'nodes',
+  shortNames: ['no'],
+  namespaced: false,
+  keyPrefix: '/registry/minions',
+  status: true,
+  subresources: {
+    proxy: nodeOnly(['create', 'delete', 'get', 'patch', 'update'], core('NodeProxyOptions')),
+  },
+  selectableFields: {
+    'spec.unschedulable': obj => String(valueAt(obj, 'spec.unschedulable') === true),
+  },
+  columns: [
+    NAME,
+    column('Status', 'The status of the node', nodeStatus),
+    column('Roles', 'The roles of the node', nodeRoles),
+    AGE,
+    textColumn('Version', 'status.nodeInfo.kubeletVersion', 'The version its kubelet reports.'),
+    column('Internal-IP', 'Its address inside.', nodeAddress('InternalIP'), WIDE),
+    column('External-IP', 'Its address outside.', nodeAddress('ExternalIP'), WIDE),
+    column('OS-Image', 'Its operating system.', nodeInfo('osImage'), WIDE),
+    column('Kernel-Version', 'Its kernel.', nodeInfo('kernelVersion'), WIDE),
+    column(
+      'Container-Runtime',
+      'What runs its containers.',
+      nodeInfo('containerRuntimeVersion'),
+      WIDE,
+    ),
+  ],
+})
+
+export const workloadResources: readonly Resource[] = [
+  pods,
+  podTemplates,
+  replicationControllers,
+  nodes,
+]
