@@ -22,6 +22,7 @@ export * from './options.ts'
 export * from './patch/json-patch.ts'
 export * from './patch/merge-patch.ts'
 export * from './patch/patch-error.ts'
+export { applyStrategicMergePatch } from './patch/strategic-merge.ts'
 export * from './quantity.ts'
 export * from './resource-version.ts'
 export {

@@ -298,7 +298,10 @@ test('apply leaves null where it emptied a container that is still applied empty
 })
 
 const car = (id: string) =>
-  fc.record({ id: fc.constant(id), seats: fc.nat(2) }, { requiredKeys: ['id'] })
+  fc.record(
+    { id: fc.constant(id), seats: fc.nat(2) },
+    { requiredKeys: ['id'], noNullPrototype: true },
+  )
 // Containers are never applied empty: see the test above.
 const spec: fc.Arbitrary<JsonObject> = fc.record(
   {
@@ -312,7 +315,7 @@ const spec: fc.Arbitrary<JsonObject> = fc.record(
     livery: fc.record({ color: fc.constantFrom('r', 'g') }),
     notes: fc.dictionary(fc.constantFrom('a', 'b'), fc.constantFrom('1', '2'), { minKeys: 1 }),
   },
-  { requiredKeys: ['speed'] },
+  { requiredKeys: ['speed'], noNullPrototype: true },
 )
 
 test('apply twice is apply once, and scalars and atomic values applied are there afterwards', () => {

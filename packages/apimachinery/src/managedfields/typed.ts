@@ -2,9 +2,9 @@
 // apply.ts; calls type-def.ts for types and path-element.ts for the identity of list items.
 // Ref: structured-merge-diff/typed/{helpers,validate,tofieldset}.go
 
+import { goTypeName, printGo, printGoSyntax } from '../go-value.ts'
 import { isObject, type JsonObject, type JsonValue } from '../json.ts'
 import { FieldSet } from './field-set.ts'
-import { goTypeName, printGo, printGoSyntax } from './go-value.ts'
 import {
   fieldElement,
   keyElement,

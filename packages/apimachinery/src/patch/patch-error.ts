@@ -11,6 +11,8 @@ export type PatchErrorCode =
   | 'missingMergeKey'
   | 'unknownDirective'
   | 'wrongType'
+  | 'badFormat'
+  | 'listOfLists'
 
 /** One reason a patch does not apply. The message is upstream's text of the inner error. */
 export class PatchError extends Error {

@@ -1,6 +1,6 @@
 // Values the way Go's fmt prints them inside upstream's messages. Called by typed.ts and strategic-merge.ts.
 
-import { isObject, type JsonValue } from '../json.ts'
+import { isObject, type JsonValue } from './json.ts'
 
 /** `%v`: `map[a:1 b:[x y]]`, `[1 2]`, `text`, `<nil>`. */
 export function printGo(value: JsonValue | undefined): string {
