@@ -63,7 +63,7 @@ export function compileRule(
 ): CompiledRule {
   const base = { rule, usesOldSelf: false, fieldPath: '' }
   if (rule.rule.trim() === '') return base
-  const self = { schema: node, resourceRoot }
+  const self = { schema: resourceRoot ? asResource(node) : node, resourceRoot }
   const variables = { self, oldSelf: { ...self, optional: rule.optionalOldSelf === true } }
   const compiled = compileCel(rule.rule, { variables, result: 'bool' })
   if (!compiled.ok) {
@@ -82,6 +82,19 @@ export function compileRule(
   if (message.ok) return { ...result, message: message.program }
   const detail = compileErrorText(message, MESSAGE_TEXTS)
   return { ...result, messageError: { type: 'FieldValueInvalid', detail } }
+}
+
+const resources = new WeakMap<SchemaNode, SchemaNode>()
+
+/** Values at a root show apiVersion, kind and metadata to rules, as embedded resources do. */
+function asResource(node: SchemaNode): SchemaNode {
+  if (node.embeddedResource === true) return node
+  let known = resources.get(node)
+  if (known === undefined) {
+    known = { ...node, embeddedResource: true }
+    resources.set(node, known)
+  }
+  return known
 }
 
 type CompileFailure = Extract<Compiled, { ok: false }>
