@@ -35,7 +35,7 @@ const matchRegex: CallCost = args => {
 }
 
 const compareSmaller: CallCost = args => {
-  if (args[0] instanceof CelOpaque && args[0].costSize() === undefined) return 1
+  if (args[0] instanceof CelOpaque) return 1
   return Math.ceil(Math.min(size(args, 0), size(args, 1)) * TRAVERSAL_FACTOR)
 }
 

@@ -93,10 +93,17 @@ class Checker {
     return { expr: parsed.expr, offsets: parsed.offsets, types, references: this.#references }
   }
 
-  check(expr: Expr): void {
+  /** The type of an expression; error for one that was reported. */
+  check(expr: Expr): CelType {
+    const type = this.#checkNode(expr)
+    this.#types[expr.id] = type
+    return type
+  }
+
+  #checkNode(expr: Expr): CelType {
     switch (expr.kind) {
       case 'literal':
-        return this.#setType(expr, literalType(expr.value))
+        return literalType(expr.value)
       case 'ident':
         return this.#checkIdent(expr, expr.name)
       case 'select':
@@ -112,24 +119,22 @@ class Checker {
       case 'comprehension':
         return this.#checkComprehension(expr)
       case 'broken':
-        return this.#setType(expr, ERROR)
+        return ERROR
     }
   }
 
-  #checkIdent(expr: Expr, name: string): void {
+  #checkIdent(expr: Expr, name: string): CelType {
     const local = name.startsWith('.') ? undefined : this.#local(name)
     if (local !== undefined) {
       this.#references.set(expr.id, { kind: 'variable', name })
-      return this.#setType(expr, local)
+      return local
     }
-    if (this.#resolveGlobal(expr, name)) return
-    this.#setType(expr, ERROR)
-    this.#undeclared(expr, name)
+    return this.#resolveGlobal(expr, name) ?? this.#undeclared(expr, name)
   }
 
-  #undeclared(expr: Expr, name: string): void {
+  #undeclared(expr: Expr, name: string): CelType {
     const container = this.#environment.container ?? ''
-    this.#report(expr, `undeclared reference to '${name}' (in container '${container}')`)
+    return this.#report(expr, `undeclared reference to '${name}' (in container '${container}')`)
   }
 
   #local(name: string): CelType | undefined {
@@ -141,23 +146,21 @@ class Checker {
   }
 
   /** Notes what a global name stands for: a variable or a type. */
-  #resolveGlobal(expr: Expr, name: string): boolean {
+  #resolveGlobal(expr: Expr, name: string): CelType | undefined {
     for (const candidate of this.#candidates(name)) {
       const variable = this.#environment.variables.get(candidate)
       if (variable !== undefined) {
         // A leading dot keeps a loop variable of the same name from hiding this one.
         this.#references.set(expr.id, { kind: 'variable', name: `.${candidate}` })
-        this.#setType(expr, variable)
-        return true
+        return variable
       }
       const type = TYPE_NAMES.get(candidate)
       if (type !== undefined) {
         this.#references.set(expr.id, { kind: 'type', type })
-        this.#setType(expr, typeOfType(type))
-        return true
+        return typeOfType(type)
       }
     }
-    return false
+    return undefined
   }
 
   #candidates(name: string): string[] {
@@ -171,19 +174,18 @@ class Checker {
     return [...names, name]
   }
 
-  #checkSelect(expr: Select): void {
+  #checkSelect(expr: Select): CelType {
     const path = expr.testOnly ? undefined : qualifiedName(expr)
-    if (path !== undefined) {
-      const root = path.slice(0, path.indexOf('.', 1))
-      if (this.#local(root) === undefined && this.#resolveGlobal(expr, path)) return
+    if (path !== undefined && this.#local(path.slice(0, path.indexOf('.', 1))) === undefined) {
+      const global = this.#resolveGlobal(expr, path)
+      if (global !== undefined) return global
     }
     const type = this.#fieldType(expr, expr.operand, expr.field, false)
-    this.#setType(expr, expr.testOnly ? BOOL : substitute(this.#bindings, type, false))
+    return expr.testOnly ? BOOL : substitute(this.#bindings, type, false)
   }
 
   #fieldType(expr: Expr, operand: Expr, field: string, optional: boolean): CelType {
-    this.check(operand)
-    const operandType = substitute(this.#bindings, this.#typeOf(operand), false)
+    const operandType = substitute(this.#bindings, this.check(operand), false)
     const inner = unwrapOptional(operandType)
     const target = inner ?? operandType
     let result = DYN
@@ -202,16 +204,15 @@ class Checker {
   #declaredField(expr: Expr, target: CelType, field: string): CelType {
     const declared = target.declaration?.field?.(field)
     if (declared !== undefined) return declared.type
-    this.#report(expr, `undefined field '${field}'`)
-    return ERROR
+    return this.#report(expr, `undefined field '${field}'`)
   }
 
-  #checkCall(expr: Call): void {
+  #checkCall(expr: Call): CelType {
     if (expr.fn === '_?._') return this.#checkOptionalSelect(expr)
     for (const arg of expr.args) this.check(arg)
     if (expr.target === undefined) {
       const declared = this.#function(expr.fn)
-      if (declared === undefined) return this.#unknownFunction(expr)
+      if (declared === undefined) return this.#undeclared(expr, expr.fn)
       expr.fn = declared.name
       return this.#resolve(expr, declared)
     }
@@ -224,13 +225,7 @@ class Checker {
     }
     this.check(expr.target)
     const declared = this.#environment.functions.lookup(expr.fn)
-    if (declared === undefined) return this.#unknownFunction(expr)
-    this.#resolve(expr, declared)
-  }
-
-  #unknownFunction(expr: Call): void {
-    this.#setType(expr, ERROR)
-    this.#undeclared(expr, expr.fn)
+    return declared === undefined ? this.#undeclared(expr, expr.fn) : this.#resolve(expr, declared)
   }
 
   #function(name: string): FunctionDeclaration | undefined {
@@ -241,20 +236,19 @@ class Checker {
     return undefined
   }
 
-  #checkOptionalSelect(expr: Call): void {
+  #checkOptionalSelect(expr: Call): CelType {
     const [operand, field] = expr.args as [Expr, Expr]
     if (field.kind !== 'literal' || typeof field.value !== 'string') {
-      this.#setType(expr, ERROR)
       return this.#report(field, 'unsupported optional field selection')
     }
     this.check(field)
     const type = this.#fieldType(expr, operand, field.value, true)
-    this.#setType(expr, substitute(this.#bindings, type, false))
     const declared = this.#environment.functions.lookup('_?._')
     this.#references.set(expr.id, { kind: 'function', overloads: declared?.overloads ?? [] })
+    return substitute(this.#bindings, type, false)
   }
 
-  #resolve(expr: Call, declared: FunctionDeclaration): void {
+  #resolve(expr: Call, declared: FunctionDeclaration): CelType {
     const operands = expr.target === undefined ? expr.args : [expr.target, ...expr.args]
     const argTypes = operands.map(operand => this.#typeOf(operand))
     if (declared.name === '_&&_' || declared.name === '_||_') {
@@ -271,19 +265,17 @@ class Checker {
       else if (result.kind !== 'dyn' && !isExactType(type, result)) result = DYN
     }
     if (result === undefined) return this.#noMatch(expr, declared, argTypes)
-    this.#setType(expr, result)
     this.#references.set(expr.id, { kind: 'function', overloads: matching })
+    return result
   }
 
-  #resolveLogical(expr: Call, declared: FunctionDeclaration, types: readonly CelType[]): void {
-    let failed = false
+  #resolveLogical(expr: Call, declared: FunctionDeclaration, types: readonly CelType[]): CelType {
+    let result = BOOL
     types.forEach((type, i) => {
-      if (this.#assign(type, BOOL)) return
-      failed = true
-      this.#mismatch(expr.args[i] as Expr, BOOL, type)
+      if (!this.#assign(type, BOOL)) result = this.#mismatch(expr.args[i] as Expr, BOOL, type)
     })
-    this.#setType(expr, failed ? ERROR : BOOL)
     this.#references.set(expr.id, { kind: 'function', overloads: declared.overloads })
+    return result
   }
 
   /** The result type when the arguments fit; then what they imply about type parameters is kept. */
@@ -299,25 +291,22 @@ class Checker {
     return substitute(this.#bindings, result, false)
   }
 
-  #noMatch(expr: Call, declared: FunctionDeclaration, argTypes: readonly CelType[]): void {
+  #noMatch(expr: Call, declared: FunctionDeclaration, argTypes: readonly CelType[]): CelType {
     const printed = argTypes.map(type => substitute(this.#bindings, type, true).toString())
     const target = expr.target === undefined ? '' : `${printed.shift()}.`
     const signature = `${target}(${printed.join(', ')})`
-    this.#report(
-      expr,
-      `found no matching overload for '${declared.name}' applied to '${signature}'`,
-    )
-    this.#setType(expr, ERROR)
+    const applied = `'${declared.name}' applied to '${signature}'`
+    return this.#report(expr, `found no matching overload for ${applied}`)
   }
 
-  #checkList(expr: ListLiteral): void {
+  #checkList(expr: ListLiteral): CelType {
     let joined: CelType | undefined
     expr.elements.forEach((element, i) => {
       this.check(element)
       const optional = expr.optional.includes(i)
       joined = this.#join(element, joined, this.#entryType(element, optional))
     })
-    this.#setType(expr, listOf(joined ?? this.#newTypeVariable()))
+    return listOf(joined ?? this.#newTypeVariable())
   }
 
   /** An element's type; what stands behind `?` must be optional and counts as its content. */
@@ -329,7 +318,7 @@ class Checker {
     return inner ?? type
   }
 
-  #checkMap(expr: MapLiteral): void {
+  #checkMap(expr: MapLiteral): CelType {
     let keys: CelType | undefined
     let values: CelType | undefined
     for (const entry of expr.entries) {
@@ -339,38 +328,35 @@ class Checker {
       values = this.#join(entry.value, values, this.#entryType(entry.value, entry.optional))
     }
     const key = keys ?? this.#newTypeVariable()
-    this.#setType(expr, mapOf(key, values ?? this.#newTypeVariable()))
+    return mapOf(key, values ?? this.#newTypeVariable())
   }
 
-  #checkStruct(expr: StructLiteral): void {
+  /** Objects of libraries and schemas have no constructor. */
+  #checkStruct(expr: StructLiteral): CelType {
     for (const field of expr.fields) this.check(field.value)
-    this.#setType(expr, ERROR)
     const candidates = this.#candidates(expr.typeName)
     const known = candidates.map(name => TYPE_NAMES.get(name)).find(type => type !== undefined)
-    if (known === undefined) return this.#undeclared(expr, expr.typeName)
-    // Objects of libraries and schemas have no constructor.
-    this.#report(expr, `'${known.name}' is not a message type`)
+    return known === undefined
+      ? this.#undeclared(expr, expr.typeName)
+      : this.#report(expr, `'${known.name}' is not a message type`)
   }
 
-  #checkComprehension(expr: Comprehension): void {
-    this.check(expr.range)
-    this.check(expr.accuInit)
-    const range = substitute(this.#bindings, this.#typeOf(expr.range), false)
-    const accuType = this.#typeOf(expr.accuInit)
+  #checkComprehension(expr: Comprehension): CelType {
+    const rangeType = this.check(expr.range)
+    const accuType = this.check(expr.accuInit)
+    const range = substitute(this.#bindings, rangeType, false)
     const outer = this.#scope
     const withAccu: Scope = { outer, names: new Map([[expr.accuVar, accuType]]) }
     const [first, second] = this.#iterationTypes(expr, range)
     const names = new Map([[expr.iterVar, first]])
     if (expr.iterVar2 !== undefined) names.set(expr.iterVar2, second)
     this.#scope = { outer: withAccu, names }
-    this.check(expr.condition)
     this.#require(expr.condition, BOOL)
-    this.check(expr.step)
     this.#require(expr.step, accuType)
     this.#scope = withAccu
-    this.check(expr.result)
+    const result = this.check(expr.result)
     this.#scope = outer
-    this.#setType(expr, substitute(this.#bindings, this.#typeOf(expr.result), false))
+    return substitute(this.#bindings, result, false)
   }
 
   #iterationTypes(expr: Comprehension, range: CelType): [CelType, CelType] {
@@ -402,12 +388,12 @@ class Checker {
     if (previous === undefined) return current
     if (this.#assign(previous, current)) return mostGeneral(previous, current)
     if (!this.#environment.homogeneousLiterals) return DYN
-    this.#mismatch(expr, previous, current)
-    return ERROR
+    return this.#mismatch(expr, previous, current)
   }
 
   #require(expr: Expr, type: CelType): void {
-    if (!this.#assign(type, this.#typeOf(expr))) this.#mismatch(expr, type, this.#typeOf(expr))
+    const actual = this.check(expr)
+    if (!this.#assign(type, actual)) this.#mismatch(expr, type, actual)
   }
 
   #assign(from: CelType, to: CelType): boolean {
@@ -422,16 +408,14 @@ class Checker {
     return this.#types[expr.id] ?? ERROR
   }
 
-  #setType(expr: Expr, type: CelType): void {
-    this.#types[expr.id] = type
+  #mismatch(expr: Expr, expected: CelType, actual: CelType): CelType {
+    return this.#report(expr, `expected type '${expected}' but found '${actual}'`)
   }
 
-  #mismatch(expr: Expr, expected: CelType, actual: CelType): void {
-    this.#report(expr, `expected type '${expected}' but found '${actual}'`)
-  }
-
-  #report(expr: Expr, message: string): void {
+  /** Notes a problem; the expression then has the error type, which fits everywhere. */
+  #report(expr: Expr, message: string): CelType {
     this.#source.report(this.#offsets[expr.id] ?? -1, message)
+    return ERROR
   }
 }
 

@@ -6,6 +6,7 @@ import type { SchemaNode } from '../schema/node.ts'
 import { type CelType, optionalOf, readType } from './cel-type.ts'
 import { type Checked, check } from './checker.ts'
 import { estimate } from './cost.ts'
+import { CostExceeded } from './cost-limit.ts'
 import { type Declaration, declareSchema } from './declaration.ts'
 import type {
   CelProgram,
@@ -17,7 +18,7 @@ import type {
   CostEstimate,
   Evaluation,
 } from './index.ts'
-import { CostExceeded, Frame, InstantiationError, type Planned, plan } from './interpreter.ts'
+import { Frame, InstantiationError, type Planned, plan } from './interpreter.ts'
 import { KUBERNETES_FUNCTIONS } from './libraries/registry.ts'
 import { checkLiterals } from './literal-checks.ts'
 import { KUBERNETES_MACROS } from './macros.ts'

@@ -33,11 +33,11 @@ export function escapeFieldName(name: string): string | undefined {
 export function unescapeFieldName(identifier: string): string | undefined {
   if (!identifier.includes('__')) return identifier
   let valid = true
-  const name = identifier.replace(/__[^_]+__/g, escape => {
-    const word = escape.slice(2, -2)
+  const name = identifier.replace(/__[^_]+__/g, escaped => {
+    const word = escaped.slice(2, -2)
     const plain = UNESCAPES[word]
     if (plain !== undefined) return plain
-    if (!RESERVED.has(word) || escape.length !== identifier.length) valid = false
+    if (!RESERVED.has(word) || escaped.length !== identifier.length) valid = false
     return word
   })
   return valid ? name : undefined

@@ -12,6 +12,7 @@ import {
 } from './ast.ts'
 import { callCost } from './call-cost.ts'
 import type { Checked, Reference } from './checker.ts'
+import { COST_EXCEEDED } from './cost-limit.ts'
 import { accepts, type Overload } from './function.ts'
 import { CONVERSION_NAMES } from './libraries/conversions.ts'
 import { qualify, qualifyIfPresent, testPresence } from './qualify.ts'
@@ -34,12 +35,6 @@ import {
 /** Cost units of building aggregates. Ref: cel-go/common/cost.go */
 const LIST_COST = 10
 const MAP_COST = 30
-
-/** Thrown when an evaluation passes its limit. One instance: a stack trace would cost more than it tells. */
-export class CostExceeded extends Error {
-  override readonly name = 'CostExceeded'
-}
-export const COST_EXCEEDED = new CostExceeded('operation cancelled: actual cost limit exceeded')
 
 /** Thrown while a program is made, by a conversion of a literal that can not succeed. */
 export class InstantiationError extends Error {
@@ -358,9 +353,9 @@ class Planner {
     const build = (frame: Frame | undefined): CelValue => {
       const map = new ValueMap()
       for (const entry of entries) {
-        const key = valueOf(entry.key, frame)
+        const key = planValue(entry.key, frame)
         if (key instanceof CelError) return key
-        const value = valueOf(entry.value, frame)
+        const value = planValue(entry.value, frame)
         if (value instanceof CelError) return value
         const failed = entry.optional ? setOptional(map, key, value) : setEntry(map, key, value)
         if (failed !== undefined) return failed
@@ -564,7 +559,7 @@ function isHashable(value: CelValue | undefined): boolean {
   return [...value].every(item => typeof item !== 'object' || typeOf(item).kind === 'uint')
 }
 
-function valueOf(plan: Plan, frame: Frame | undefined): CelValue {
+function planValue(plan: Plan, frame: Frame | undefined): CelValue {
   return frame === undefined ? (plan.constant as CelValue) : plan.run(frame)
 }
 

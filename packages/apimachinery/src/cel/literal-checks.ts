@@ -43,7 +43,10 @@ export function checkLiterals(checked: Checked, source: Source): void {
     for (const [i, element] of expr.elements.entries()) {
       const type = typeOf(element, expr.optional.includes(i))
       expected ??= type
-      if (!isEquivalent(expected, type)) return mismatch(element, expected, type)
+      if (!isEquivalent(expected, type)) {
+        mismatch(element, expected, type)
+        return
+      }
     }
   }
 

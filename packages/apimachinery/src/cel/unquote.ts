@@ -56,9 +56,9 @@ function* parts(literal: string): Generator<Part> {
   let from = 0
   for (let at = body.indexOf('\\'); at >= 0; at = body.indexOf('\\', from)) {
     if (at > from) yield body.slice(from, at)
-    const escape = readEscape(body, at + 1)
-    yield escape.part
-    from = escape.end
+    const escaped = readEscape(body, at + 1)
+    yield escaped.part
+    from = escaped.end
   }
   if (from < body.length) yield body.slice(from)
 }

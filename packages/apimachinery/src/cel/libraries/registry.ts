@@ -3,9 +3,22 @@
 
 import { FunctionSet, type Library } from '../function.ts'
 import { CONVERSIONS } from './conversions.ts'
+import { KUBERNETES_LISTS, LISTS, MAP_INSERTION, SETS } from './lists.ts'
+import { NAMED_FORMATS } from './named-format.ts'
+import { NETWORK } from './network.ts'
 import { OPTIONALS } from './optional.ts'
+import { QUANTITIES } from './quantity.ts'
+import { REGEX_SEARCH } from './regex-search.ts'
+import { SEMVERS } from './semver.ts'
 import { STANDARD } from './standard.ts'
+import { STRINGS } from './strings.ts'
+import { URLS } from './url.ts'
 
-export const KUBERNETES_LIBRARIES: readonly Library[] = [STANDARD, CONVERSIONS, OPTIONALS]
+const LANGUAGE: readonly Library[] = [STANDARD, CONVERSIONS, OPTIONALS, MAP_INSERTION]
+const EXTENSIONS: readonly Library[] = [STRINGS, LISTS, SETS]
+const KUBERNETES: readonly Library[] = [
+  ...[KUBERNETES_LISTS, NAMED_FORMATS, NETWORK, QUANTITIES, REGEX_SEARCH, SEMVERS, URLS],
+]
 
-export const KUBERNETES_FUNCTIONS = new FunctionSet(KUBERNETES_LIBRARIES)
+/** Functions are read from these tables when an expression first names them. */
+export const KUBERNETES_FUNCTIONS = new FunctionSet([...LANGUAGE, ...EXTENSIONS, ...KUBERNETES])
