@@ -184,7 +184,7 @@ describe('RbacAuthorizer.authorize()', () => {
     authorizer.remove(role('r', []))
     assert.ok(!allowed())
     authorizer.set(role('r', [READ]))
-    authorizer.remove({ ...bound, subjects: [], roleRef: null })
+    authorizer.remove({ kind: bound.kind, metadata: bound.metadata })
     assert.ok(!allowed())
   })
 

@@ -58,7 +58,7 @@ async function tokenReview(body: KubeObject, ctx: RuleContext): Promise<KubeObje
 
 /** A user as authentication.k8s.io/v1 UserInfo, empty parts left out. */
 function userInfo({ extra = {}, groups, name, uid = '' }: UserInfo): JsonObject {
-  const lists = Object.entries(extra).map(([key, values]) => [key, [...values]] as const)
+  const lists = Object.entries(extra).map(([key, values]): [string, string[]] => [key, [...values]])
   return {
     username: name,
     ...(uid === '' ? {} : { uid }),

@@ -226,45 +226,47 @@ function roleRefErrors(obj: KubeObject, old: KubeObject): FieldError[] {
 }
 
 /**
- * The ClusterRoles whose rules are not the sum of the roles they select, with their rules made so. Roles that select
- * each other's sums are followed until nothing changes, so one call settles all of them.
+ * The ClusterRoles whose rules are not the sum of the roles they select, with their rules made so. A sum of sums is
+ * followed down to the rules that somebody wrote, so one call settles all roles, even those that select each other.
  * Ref: kubernetes/pkg/controller/clusterroleaggregation
  */
 export function aggregate(clusterRoles: Iterable<KubeObject>): KubeObject[] {
-  const roles = new Map([...clusterRoles].map(role => [role.metadata.name ?? '', role]))
-  const changed = new Map<string, KubeObject>()
-  const aggregated = [...roles.values()].filter(role => isObject(role.aggregationRule))
-  // Rules only pass along: each round settles at least one more role, and a cycle settles once all hold everything.
-  for (let round = 0; round <= aggregated.length; round += 1) {
-    let settled = true
-    for (const { metadata } of aggregated) {
-      const role = roles.get(metadata.name ?? '')
-      if (role === undefined) continue
-      const rules = sumOf(role, roles)
-      if (equalJson(rules, Array.isArray(role.rules) ? role.rules : [])) continue
-      const next: KubeObject = { ...role, rules: cloneJson(rules) }
-      roles.set(metadata.name ?? '', next)
-      changed.set(metadata.name ?? '', next)
-      settled = false
-    }
-    if (settled) break
+  const roles = [...clusterRoles].sort(byName)
+  const changed: KubeObject[] = []
+  for (const role of roles.filter(isAggregated)) {
+    const rules: JsonValue[] = []
+    addSum(role, { roles, rules, seen: new Set([role]) })
+    const current = Array.isArray(role.rules) ? role.rules : []
+    if (!equalJson(rules, current)) changed.push({ ...role, rules: cloneJson(rules) })
   }
-  return [...changed.values()]
+  return changed
+}
+
+interface Sum {
+  readonly roles: readonly KubeObject[]
+  readonly rules: JsonValue[]
+  readonly seen: Set<KubeObject>
 }
 
 /** Selector by selector, and by name within one; each rule once. */
-function sumOf(role: KubeObject, roles: ReadonlyMap<string, KubeObject>): JsonValue[] {
-  const rules: JsonValue[] = []
-  const others = [...roles.keys()].sort().filter(name => name !== role.metadata.name)
+function addSum(role: KubeObject, sum: Sum): void {
   for (const value of objectsAt(role, 'aggregationRule.clusterRoleSelectors')) {
     const selector = labelSelectorFromObject(value)
-    for (const name of others) {
-      const other = roles.get(name)
-      if (!selector.matches(other?.metadata.labels ?? {})) continue
-      for (const rule of objectsAt(other, 'rules')) {
-        if (!rules.some(known => equalJson(known, rule))) rules.push(rule)
-      }
+    for (const other of sum.roles) {
+      if (sum.seen.has(other) || !selector.matches(other.metadata.labels ?? {})) continue
+      sum.seen.add(other)
+      if (isAggregated(other)) addSum(other, sum)
+      else addRules(other, sum.rules)
     }
   }
-  return rules
 }
+
+function addRules(role: KubeObject, rules: JsonValue[]): void {
+  for (const rule of objectsAt(role, 'rules')) {
+    if (!rules.some(known => equalJson(known, rule))) rules.push(rule)
+  }
+}
+
+const isAggregated = (role: KubeObject): boolean => isObject(role.aggregationRule)
+const byName = (a: KubeObject, b: KubeObject): number =>
+  (a.metadata.name ?? '') < (b.metadata.name ?? '') ? -1 : 1
