@@ -3,9 +3,11 @@
 // Imported by resources/*, registry.ts and verbs/*; imports none of them.
 
 import type {
+  CustomResourceSchema,
   FieldError,
   GroupVersionKind,
   GroupVersionResource,
+  JsonObject,
   JsonValue,
   KubeObject,
   SchemaNode,
@@ -57,6 +59,8 @@ export interface Services {
 }
 
 export interface TokenService {
+  /** The audiences of this server: what a token without a wish is for. */
+  readonly audiences: readonly string[]
   /** Signs a ServiceAccount token. `expirationSeconds` is already bounded; returns the JWT and its expiry. */
   issue(request: {
     namespace: string
@@ -64,6 +68,10 @@ export interface TokenService {
     audiences: readonly string[]
     expirationSeconds: number
     bound?: { kind: string; apiVersion: string; name: string; uid: string }
+    /** The node of a bound pod; its uid is left out when the node is not there. */
+    node?: { name: string; uid?: string }
+    /** Set when the token lives longer than it was asked for: when to notice clients that do not reload it. */
+    warnAfterSeconds?: number
   }): Promise<{ token: string; expires: Date }>
   /** Verifies a token for any of `audiences` (empty: the server's own). */
   review(
@@ -131,6 +139,10 @@ export interface Strategy {
   readonly warnings?: (obj: KubeObject, old: KubeObject | undefined) => readonly string[]
   /** Throws a StatusError when the user may not write this (RBAC escalation, CSR signers). */
   readonly authorizeWrite?: (obj: KubeObject, old: KubeObject | undefined, ctx: RuleContext) => void
+  /** Changes the object when its deletion begins and it will not go at once: a finalizer, a phase, a condition. */
+  readonly beginDeletion?: (obj: KubeObject, now: Date) => void
+  /** True while something besides metadata.finalizers keeps a deleted object (a namespace's spec.finalizers). */
+  readonly isHeld?: (obj: KubeObject) => boolean
   /** Undoes what prepareForCreate reserved, when the create failed; also runs after a deletion. */
   readonly release?: (obj: KubeObject, ctx: RuleContext) => void
 }
@@ -211,6 +223,25 @@ export interface Resource {
   readonly selectableFields: ReadonlyMap<string, (obj: KubeObject) => string>
   /** Set on resources that come from a CRD: the CRD's name. They have no strategic merge, and no protobuf. */
   readonly crd?: string
+  /** What a CRD's schema does to an object; set exactly when `crd` is. */
+  readonly custom?: CustomResourceSchema
+  /** A custom resource's schema as the CRD spells it, for OpenAPI; undefined when it has none. */
+  readonly openApiSchema?: JsonObject
+  /** Set when an object may have been stored under another schema: prunes and defaults it in place on every read. */
+  readonly onRead?: (obj: KubeObject) => void
+  /** Every answer of this version carries this warning. */
+  readonly deprecationWarning?: string
+  /**
+   * Set when this version is a view of another type that is what is stored: turns an object into that one in place, its
+   * apiVersion included, just before it is encoded. `onRead` is the way back.
+   */
+  readonly onStore?: (obj: KubeObject) => void
+  /** Removes what only /status may set; runs on create. */
+  readonly dropStatusOnCreate?: (obj: KubeObject) => void
+  /** Objects go away by themselves after this long (Events). */
+  readonly ttlSeconds?: number
+  /** DELETE answers the object that was deleted instead of a Status (a few core kinds). */
+  readonly returnsDeleted?: boolean
   /** Virtual resources (TokenReview): create answers and nothing is stored. */
   readonly create?: (body: KubeObject, ctx: RuleContext) => Promise<KubeObject>
 }

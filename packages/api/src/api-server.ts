@@ -1,0 +1,266 @@
+// The composition of a running API server: storage in, an address to connect to out. Called by the cli and test/harness.
+// Reads top to bottom in the order things start.
+
+import { randomInt } from 'node:crypto'
+import type { GroupVersionResource, KubeObject } from '@podless/apimachinery'
+import type { ServiceAccountTokens } from '@podless/identity'
+import { type Backend, type Cacher, createStorage, openCacher, type Storage } from '@podless/storage'
+import { AdmissionChain } from './admission/chain.ts'
+import { namespaceLifecycle } from './admission/namespace-lifecycle.ts'
+import { webhookStep } from './admission/webhook.ts'
+import { WebhookClient } from './admission/webhook-client.ts'
+import { createAuthenticator, createTokenService } from './auth/authenticate.ts'
+import { RbacAuthorizer } from './auth/authorize.ts'
+import { bootstrap } from './bootstrap.ts'
+import type { ServerConfig } from './config.ts'
+import { startCrdController } from './controllers/crd.ts'
+import { startGarbageCollector } from './controllers/garbage-collector.ts'
+import type { Loop } from './controllers/loop.ts'
+import { startNamespaceController } from './controllers/namespace.ts'
+import { Objects } from './controllers/objects.ts'
+import { startRoleAggregation } from './controllers/role-aggregation.ts'
+import { normalizeObject } from './decode.ts'
+import { Discovery } from './discovery/discovery.ts'
+import { OpenApi } from './discovery/openapi.ts'
+import { type ChainState, handle } from './handler-chain.ts'
+import { Health } from './health.ts'
+import type { Log } from './log.ts'
+import { Metrics } from './metrics.ts'
+import { Pages } from './pages.ts'
+import { Registry } from './registry.ts'
+import type { Resource, Services } from './resource.ts'
+import { builtinResources } from './resources/index.ts'
+import { type Listener, listen, type TlsMaterial } from './server.ts'
+import { ClusterIpAllocator } from './service-addresses.ts'
+import { decodeStored, keyOf, prefixOf } from './stored-form.ts'
+
+export interface ApiServerOptions {
+  readonly config: ServerConfig
+  readonly backend: Backend
+  readonly tls: TlsMaterial
+  /** PEM that clients verify the server with; published as kube-root-ca.crt. */
+  readonly rootCa: string
+  readonly tokens: ServiceAccountTokens
+  readonly log: Log
+  readonly now: () => Date
+  /** The cache's view can no longer be trusted: the process has to end. */
+  readonly onFatal: (error: unknown) => void
+}
+
+export interface ApiServer {
+  readonly port: number
+  readonly address: string
+  /** HOST:PORT as clients reach it. */
+  readonly advertised: string
+  readonly storage: Storage
+  readonly registry: Registry
+  readonly metrics: Metrics
+  replaceTls(tls: TlsMaterial): void
+  close(graceMs: number): Promise<void>
+}
+
+/** Opens the cache, starts the loops and listens. Resolves when /readyz answers ok. */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { config, backend, log, now, onFatal } = options
+  const cacher = await openCacher(backend, { now: () => performance.now(), onFatal })
+  const storage = createStorage(backend, cacher)
+  const registry = new Registry()
+  registry.replace('', builtinResources())
+  const objects = new Objects({ storage, registry, now })
+  const addresses = new ClusterIpAllocator(config.serviceClusterIpRange, randomBelow)
+  const authorizer = new RbacAuthorizer()
+  feed(cacher, registry, addresses, authorizer)
+
+  let listener: Listener | undefined
+  const advertised = (): string => config.advertise ?? `${reachable(config.bind)}:${listener?.port ?? config.port}`
+  const metrics = new Metrics()
+  const started = { ready: false }
+  const state = chainState({ ...options, storage, cacher, registry, addresses, authorizer, metrics, objects, advertised, started })
+
+  await bootstrap({ objects, serverAddress: addresses.serverAddress, port: config.port })
+  const loops = startLoops(options, objects, registry)
+  // Everything stored before this start is served before the first client connects.
+  await Promise.all(loops.map(loop => loop.idle()))
+  listener = await listen({
+    bind: config.bind,
+    port: config.port,
+    tls: options.tls,
+    handle: request => handle(state, request),
+    onClientError: error => log.debug('client connection failed', { why: error.message }),
+  })
+  started.ready = true
+  observe(metrics, cacher)
+  return {
+    port: listener.port,
+    address: listener.address,
+    advertised: advertised(),
+    storage,
+    registry,
+    metrics,
+    replaceTls: tls => listener.replaceTls(tls),
+    close: async graceMs => {
+      started.ready = false
+      await listener.close(graceMs)
+      await Promise.all(loops.map(loop => loop.close()))
+      await storage.close()
+    },
+  }
+}
+
+/** A client cannot connect to "any address". */
+function reachable(bind: string): string {
+  if (bind === '0.0.0.0' || bind === '::') return '127.0.0.1'
+  return bind.includes(':') ? `[${bind}]` : bind
+}
+
+interface Parts extends ApiServerOptions {
+  readonly storage: Storage
+  readonly cacher: Cacher
+  readonly registry: Registry
+  readonly addresses: ClusterIpAllocator
+  readonly authorizer: RbacAuthorizer
+  readonly metrics: Metrics
+  readonly objects: Objects
+  readonly advertised: () => string
+  readonly started: { readonly ready: boolean }
+}
+
+function chainState(parts: Parts): ChainState {
+  const { config, storage, cacher, registry, authorizer, metrics, log, now, addresses } = parts
+  const services = servicesOf(parts)
+  const discovery = new Discovery(registry, parts.advertised)
+  const health = new Health([
+    { name: 'ping', pages: ['healthz', 'livez', 'readyz'], check: () => undefined },
+    { name: 'log', pages: ['healthz', 'livez', 'readyz'], check: () => undefined },
+    { name: 'etcd', pages: ['healthz', 'livez', 'readyz'], check: () => undefined },
+    { name: 'informer-sync', pages: ['readyz'], check: () => (parts.started.ready ? undefined : 'not started yet') },
+  ])
+  const issuer = {
+    configuration: () => JSON.stringify(parts.tokens.openidConfiguration(`https://${parts.advertised()}/openid/v1/jwks`)),
+    jwks: () => JSON.stringify(parts.tokens.jwks()),
+  }
+  return {
+    config,
+    storage,
+    cacher,
+    registry,
+    admission: admissionOf(parts),
+    services: { ...services, serviceAddresses: addresses, authorizer },
+    log,
+    metrics,
+    now,
+    random: randomBelow,
+    authenticator: createAuthenticator({
+      tokens: services.tokens,
+      anonymous: config.anonymous,
+      onFailure: reason => log.debug('authentication failed', { reason }),
+    }),
+    pages: new Pages({ discovery, openApi: new OpenApi(registry), health, metrics, issuer }),
+  }
+}
+
+function servicesOf({ tokens, objects, registry, authorizer, addresses, now }: Parts): Services & { tokens: ReturnType<typeof createTokenService> } {
+  const resourceOf = (gvr: GroupVersionResource): Resource | undefined => registry.lookup(gvr)
+  const lookup: Services['lookup'] = (gvr, namespace, name) => {
+    const resource = resourceOf(gvr)
+    return resource === undefined ? undefined : objects.get(resource, namespace, name)
+  }
+  return {
+    lookup,
+    *list(gvr, namespace) {
+      const resource = resourceOf(gvr)
+      if (resource !== undefined) yield* objects.list(resource, namespace)
+    },
+    tokens: createTokenService({ tokens, lookup, now }),
+    authorizer,
+    serviceAddresses: addresses,
+  }
+}
+
+function admissionOf({ storage, objects, registry, config, log }: Parts): AdmissionChain {
+  const core = (resource: string): Resource => must(registry, { group: '', version: 'v1', resource })
+  const webhooks = (resource: string): Resource =>
+    must(registry, { group: 'admissionregistration.k8s.io', version: 'v1', resource })
+  const kinds = { mutating: webhooks('mutatingwebhookconfigurations'), validating: webhooks('validatingwebhookconfigurations') }
+  const namespaces = core('namespaces')
+  const getNamespace = async (name: string): Promise<KubeObject | undefined> => {
+    const cached = objects.get(namespaces, '', name)
+    if (cached !== undefined) return cached
+    const stored = await storage.get(keyOf(namespaces, '', name))
+    return stored === undefined ? undefined : decodeStored(stored, namespaces)
+  }
+  const slices = must(registry, { group: 'discovery.k8s.io', version: 'v1', resource: 'endpointslices' })
+  const client = new WebhookClient(config.serviceResolver, {
+    service: (namespace, name) => objects.get(core('services'), namespace, name),
+    endpointSlices: namespace => objects.list(slices, namespace),
+    endpoints: (namespace, name) => objects.get(core('endpoints'), namespace, name),
+  })
+  return new AdmissionChain([
+    namespaceLifecycle(getNamespace),
+    webhookStep({
+      client,
+      registry,
+      configurations: kind => objects.list(kinds[kind]),
+      namespaceLabels: name => (name === '' ? undefined : objects.get(namespaces, '', name)?.metadata.labels),
+      normalize: normalizeObject,
+      log,
+    }),
+  ])
+}
+
+function must(registry: Registry, gvr: GroupVersionResource): Resource {
+  const resource = registry.lookup(gvr)
+  if (resource === undefined) throw new Error(`${gvr.group}/${gvr.version} ${gvr.resource} is not served`)
+  return resource
+}
+
+/** Keeps the in-memory views of Services and RBAC equal to the cache, in the same tick as its events. */
+function feed(cacher: Cacher, registry: Registry, addresses: ClusterIpAllocator, authorizer: RbacAuthorizer): void {
+  const watch = (resource: Resource, apply: (obj: KubeObject, deleted: boolean) => void): void => {
+    cacher.watch({
+      prefix: prefixOf(resource, ''),
+      initialEvents: 'unmarked',
+      sink: {
+        onEvents: items => {
+          for (const item of items) {
+            if (item.type !== 'INITIAL_EVENTS_END') apply(decodeStored(item.object, resource), item.type === 'DELETED')
+          }
+        },
+        onEnd: reason => {
+          if (reason === 'expired' || reason === 'slow') watch(resource, apply)
+        },
+      },
+    })
+  }
+  watch(must(registry, { group: '', version: 'v1', resource: 'services' }), (obj, deleted) => addresses.apply(obj, deleted))
+  for (const resource of ['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings']) {
+    const rbac = must(registry, { group: 'rbac.authorization.k8s.io', version: 'v1', resource })
+    watch(rbac, (obj, deleted) => (deleted ? authorizer.remove(obj) : authorizer.set(obj)))
+  }
+}
+
+function startLoops({ log, rootCa }: ApiServerOptions, objects: Objects, registry: Registry): Loop[] {
+  const core = (resource: string): Resource => must(registry, { group: '', version: 'v1', resource })
+  return [
+    startCrdController(objects, must(registry, { group: 'apiextensions.k8s.io', version: 'v1', resource: 'customresourcedefinitions' }), log),
+    startNamespaceController({
+      objects,
+      namespaces: core('namespaces'),
+      serviceAccounts: core('serviceaccounts'),
+      configMaps: core('configmaps'),
+      rootCa: () => rootCa,
+      log,
+    }),
+    startRoleAggregation(objects, must(registry, { group: 'rbac.authorization.k8s.io', version: 'v1', resource: 'clusterroles' }), log),
+    startGarbageCollector(objects, log),
+  ]
+}
+
+function observe(metrics: Metrics, cacher: Cacher): void {
+  metrics.gauge('process_resident_memory_bytes', () => process.memoryUsage.rss())
+  metrics.gauge('apiserver_storage_revision', () => cacher.revision)
+  metrics.gauge('apiserver_storage_objects', () => cacher.count('/registry/'))
+}
+
+/** Integers in [0, below), for names. */
+const randomBelow = (below: number): number => randomInt(below)

@@ -1,0 +1,41 @@
+// Limits and timeouts of the server, each with the reason for its size. cli fills a ServerConfig; zod checks it here.
+
+import { z } from 'zod'
+
+/** apiserver's DefaultLimitedSize: 3 MiB, twice etcd's 1.5 MiB with room for the JSON around it. */
+export const BODY_BYTES_MAX = 3 * 1024 * 1024
+/** A request that is no watch ends after this long. Ref: apiserver/pkg/server/config.go RequestTimeout */
+export const REQUEST_TIMEOUT_MS = 60_000
+/** A watch without timeoutSeconds ends at a random time in [1, 2) times this. Ref: MinRequestTimeout 1800 s */
+export const WATCH_TIMEOUT_MIN_MS = 1_800_000
+/** How often an open watch that asked for bookmarks gets one. */
+export const BOOKMARK_INTERVAL_MS = 60_000
+/** A watcher may lag by this much before it is cut: clients resume from their last event. */
+export const WATCH_QUEUE_BYTES_MAX = 16 * 1024 * 1024
+/** Streams of one HTTP/2 connection: istiod opens about 40 watches, a busy operator some hundreds. */
+export const CONCURRENT_STREAMS_MAX = 1_000
+/** Headers of one request; a token is about 1 KiB, impersonation extras a few. */
+export const HEADER_BYTES_MAX = 64 * 1024
+/** The kernel's accept queue: istiod opens some 30 connections at once. */
+export const LISTEN_BACKLOG = 511
+
+const HOST_PORT = /^[^:]+(:\d+)?$/
+
+/** `name.namespace` -> `host:port`, for webhooks whose Service has no address this machine could reach. */
+const serviceResolverSchema = z.record(
+  z.string().regex(/^[^.]+\.[^.]+$/, 'a service is written NAME.NAMESPACE'),
+  z.string().regex(HOST_PORT, 'an address is written HOST:PORT'),
+)
+
+export const serverConfigSchema = z.object({
+  /** Address to listen on. */
+  bind: z.string().default('127.0.0.1'),
+  /** 0 takes a free port. */
+  port: z.number().int().min(0).max(65_535).default(6443),
+  /** Where clients reach the server, as kubeconfigs and discovery say it; defaults to bind and port. */
+  advertise: z.string().optional(),
+  serviceClusterIpRange: z.string().default('10.96.0.0/12'),
+  serviceResolver: serviceResolverSchema.default({}),
+  anonymous: z.boolean().default(true),
+})
+export type ServerConfig = z.infer<typeof serverConfigSchema>

@@ -1,0 +1,145 @@
+// CRDs at work: a watch event, not a request, decides names, makes the resource served and its conditions true, and on
+// deletion removes the instances first. A restart and a second replica take the same path.
+// Calls crd-names.ts and ../resource-from-crd.ts. Ref: apiextensions-apiserver/pkg/controller/{status,establish,finalizer}
+
+import type { JsonObject, KubeObject } from '@podless/apimachinery'
+import type { CacheEvent } from '@podless/storage'
+import type { Log } from '../log.ts'
+import type { Resource } from '../resource.ts'
+import { type CrdSpec, resourcesFromCrd } from '../resource-from-crd.ts'
+import { decodeStored, prefixOf } from '../stored-form.ts'
+import { timestamp } from '../write.ts'
+import { acceptNames, type Condition, type CrdNames, setCondition } from './crd-names.ts'
+import { type Loop, startLoop } from './loop.ts'
+import type { Objects } from './objects.ts'
+
+interface CrdStatus extends JsonObject {
+  conditions?: Condition[] | null
+  acceptedNames?: CrdNames
+  storedVersions?: string[]
+}
+
+export const CRD_CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io'
+/** How soon to look again at instances that their finalizers still hold. */
+const INSTANCES_LEFT_RETRY_MS = 200
+
+const statusOf = (crd: KubeObject): CrdStatus => (crd.status ?? {}) as CrdStatus
+const conditionsOf = (crd: KubeObject): readonly Condition[] => statusOf(crd).conditions ?? []
+const isTrue = (crd: KubeObject, type: string): boolean =>
+  conditionsOf(crd).some(condition => condition.type === type && condition.status === 'True')
+
+/** Starts the loop. `crds` is the resource of CRDs themselves. */
+export function startCrdController(objects: Objects, crds: Resource, log: Log): Loop {
+  const controller = new CrdController(objects, crds)
+  const loop = startLoop({
+    name: 'crd',
+    cacher: objects.storage.cacher,
+    prefixes: [prefixOf(crds, '')],
+    keysOf: event => controller.keysOf(event),
+    reconcile: async name => {
+      if (await controller.reconcile(name)) return
+      loop.enqueue(name, INSTANCES_LEFT_RETRY_MS)
+    },
+    log,
+  })
+  return loop
+}
+
+class CrdController {
+  readonly #objects: Objects
+  readonly #crds: Resource
+
+  constructor(objects: Objects, crds: Resource) {
+    this.#objects = objects
+    this.#crds = crds
+  }
+
+  /** A change of one CRD may free or take names that others of its group want. */
+  keysOf({ type, object }: CacheEvent): string[] {
+    const crd = decodeStored(object, this.#crds)
+    const own = crd.metadata.name ?? ''
+    // Serving follows the event in the same tick; only names and conditions wait for the queue.
+    this.#serve(type === 'DELETED' ? undefined : crd, own)
+    const { group } = crd.spec as CrdSpec
+    const waiting = [...this.#others(group, own)].filter(other => !isTrue(other, 'NamesAccepted'))
+    return [own, ...waiting.map(other => other.metadata.name ?? '')]
+  }
+
+  /** False when instances are left and it has to be asked again. */
+  async reconcile(name: string): Promise<boolean> {
+    const crd = this.#objects.get(this.#crds, '', name)
+    if (crd === undefined) return true
+    await this.#acceptNames(crd)
+    if (crd.metadata.deletionTimestamp === undefined) return true
+    if (!(crd.metadata.finalizers ?? []).includes(CRD_CLEANUP_FINALIZER)) return true
+    return await this.#cleanUp(crd)
+  }
+
+  #serve(crd: KubeObject | undefined, name: string): void {
+    const served = crd !== undefined && isTrue(crd, 'Established')
+    this.#objects.registry.replace(name, served ? resourcesFromCrd(crd) : [])
+  }
+
+  *#others(group: string, name: string): Generator<KubeObject> {
+    for (const crd of this.#objects.list(this.#crds)) {
+      if ((crd.spec as CrdSpec).group === group && crd.metadata.name !== name) yield crd
+    }
+  }
+
+  async #acceptNames(crd: KubeObject): Promise<void> {
+    const spec = crd.spec as CrdSpec
+    const name = crd.metadata.name ?? ''
+    const others = [...this.#others(spec.group, name)].flatMap(other => statusOf(other).acceptedNames ?? [])
+    await this.#objects.change(this.#crds, '', name, live => {
+      const now = timestamp(this.#objects.now())
+      const status = statusOf(live)
+      const verdict = acceptNames((live.spec as CrdSpec).names, status.acceptedNames, others)
+      let conditions = setCondition(status.conditions ?? [], verdict.namesAccepted, now)
+      conditions = setCondition(conditions, established(conditions, verdict.namesAccepted), now)
+      live.status = { ...status, conditions, acceptedNames: verdict.acceptedNames }
+    })
+  }
+
+  async #cleanUp(crd: KubeObject): Promise<boolean> {
+    const name = crd.metadata.name ?? ''
+    await this.#condition(name, 'True', 'InstanceDeletionInProgress', 'CustomResource deletion is in progress')
+    const [resource] = resourcesFromCrd({ ...crd, spec: allServed(crd.spec as CrdSpec) })
+    if (resource !== undefined && !(await this.#deleteInstances(resource))) return false
+    await this.#objects.change(this.#crds, '', name, live => {
+      live.metadata.finalizers = (live.metadata.finalizers ?? []).filter(text => text !== CRD_CLEANUP_FINALIZER)
+    })
+    return true
+  }
+
+  /** True when none is left. */
+  async #deleteInstances(resource: Resource): Promise<boolean> {
+    const instances = [...this.#objects.list(resource)]
+    await Promise.all(
+      instances
+        .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+        .map(({ metadata }) => this.#objects.delete(resource, { ...metadata, name: metadata.name ?? '' })),
+    )
+    const { backend, cacher } = this.#objects.storage
+    await cacher.waitFresh(await backend.revision())
+    return cacher.count(prefixOf(resource, '')) === 0
+  }
+
+  async #condition(name: string, status: 'True' | 'False', reason: string, message: string): Promise<void> {
+    await this.#objects.change(this.#crds, '', name, live => {
+      const now = timestamp(this.#objects.now())
+      const conditions = setCondition(conditionsOf(live), { type: 'Terminating', status, reason, message }, now)
+      live.status = { ...statusOf(live), conditions }
+    })
+  }
+}
+
+const allServed = (spec: CrdSpec): CrdSpec => ({ ...spec, versions: spec.versions.map(version => ({ ...version, served: true })) })
+
+/** Once established, always established. */
+function established(conditions: readonly Condition[], namesAccepted: Condition): Condition {
+  const before = conditions.find(({ type }) => type === 'Established')
+  if (before?.status === 'True') return before
+  return namesAccepted.status === 'True'
+    ? { type: 'Established', status: 'True', reason: 'InitialNamesAccepted', message: 'the initial names have been accepted' }
+    : { type: 'Established', status: 'False', reason: 'NotAccepted', message: 'not all names are accepted' }
+}

@@ -1,0 +1,183 @@
+// Owner references at work: dependents go when their last owner is gone, wait for them under foreground deletion, or are
+// set free under orphan. Built from the cache's own events. Ref: kubernetes/pkg/controller/garbagecollector
+
+import { type KubeObject, type OwnerReference, parseApiVersion } from '@podless/apimachinery'
+import type { CacheEvent, ObjectHeader, StoredObject } from '@podless/storage'
+import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '../deletion.ts'
+import type { Log } from '../log.ts'
+import type { Resource } from '../resource.ts'
+import { type Loop, startLoop } from './loop.ts'
+import type { Objects } from './objects.ts'
+
+/** Everything stored is somebody's possible owner or dependent. */
+const ROOT = '/registry/'
+/** An owner may be of a kind that is not served yet, or one that a cache elsewhere has not seen: look again. */
+const UNKNOWN_OWNER_RETRY_MS = 1_000
+
+export function startGarbageCollector(objects: Objects, log: Log): Loop {
+  const graph = new OwnerGraph()
+  const collector = new Collector(objects, graph)
+  const loop = startLoop({
+    name: 'garbage-collector',
+    cacher: objects.storage.cacher,
+    prefixes: [ROOT],
+    keysOf: event => graph.apply(event),
+    reconcile: async key => {
+      if (!(await collector.reconcile(key))) loop.enqueue(key, UNKNOWN_OWNER_RETRY_MS)
+    },
+    log,
+  })
+  return loop
+}
+
+const isHeldBy = (header: ObjectHeader, finalizer: string): boolean =>
+  header.deletionTimestamp !== undefined && header.finalizers.includes(finalizer)
+
+/** Who owns whom, by uid and key. */
+class OwnerGraph {
+  /** Owner uid -> keys of dependents. */
+  readonly #dependents = new Map<string, Set<string>>()
+  readonly #ownersOf = new Map<string, readonly string[]>()
+  /** uid -> key of what exists. */
+  readonly #keys = new Map<string, string>()
+
+  keyOf(uid: string): string | undefined {
+    return this.#keys.get(uid)
+  }
+
+  dependentsOf(uid: string): readonly string[] {
+    return [...(this.#dependents.get(uid) ?? [])]
+  }
+
+  /** Records a change and says which keys to look at. */
+  apply({ type, object }: CacheEvent): string[] {
+    const { key, header } = object
+    if (type === 'DELETED') return this.#forget(key, header)
+    this.#keys.set(header.uid, key)
+    const owners = header.ownerReferences.map(({ uid }) => uid)
+    this.#link(key, owners)
+    const waiting = isHeldBy(header, FOREGROUND_FINALIZER) || isHeldBy(header, ORPHAN_FINALIZER)
+    return owners.length > 0 || waiting ? [key, ...(waiting ? this.dependentsOf(header.uid) : [])] : []
+  }
+
+  #forget(key: string, { uid, ownerReferences }: ObjectHeader): string[] {
+    this.#link(key, [])
+    if (this.#keys.get(uid) === key) this.#keys.delete(uid)
+    // Dependents lost an owner; owners under foreground deletion lost a dependent.
+    const owners = ownerReferences.flatMap(owner => this.#keys.get(owner.uid) ?? [])
+    return [...this.dependentsOf(uid), ...owners]
+  }
+
+  #link(key: string, owners: readonly string[]): void {
+    for (const uid of this.#ownersOf.get(key) ?? []) {
+      const dependents = this.#dependents.get(uid)
+      dependents?.delete(key)
+      if (dependents?.size === 0) this.#dependents.delete(uid)
+    }
+    if (owners.length === 0) {
+      this.#ownersOf.delete(key)
+      return
+    }
+    this.#ownersOf.set(key, owners)
+    for (const uid of owners) {
+      const dependents = this.#dependents.get(uid) ?? new Set()
+      this.#dependents.set(uid, dependents)
+      dependents.add(key)
+    }
+  }
+}
+
+class Collector {
+  readonly #objects: Objects
+  readonly #graph: OwnerGraph
+
+  constructor(objects: Objects, graph: OwnerGraph) {
+    this.#objects = objects
+    this.#graph = graph
+  }
+
+  /** False when an owner could not be judged yet. */
+  async reconcile(key: string): Promise<boolean> {
+    const stored = this.#objects.storage.cacher.get(key)
+    if (stored === undefined) return true
+    const resource = this.#resourceOf(stored)
+    if (resource === undefined) return true
+    if (isHeldBy(stored.header, ORPHAN_FINALIZER)) return await this.#orphan(resource, stored)
+    if (isHeldBy(stored.header, FOREGROUND_FINALIZER)) return await this.#foreground(resource, stored)
+    if (stored.header.deletionTimestamp !== undefined) return true
+    return await this.#collect(resource, stored)
+  }
+
+  /** Deletes the object when none of its owners is left. */
+  async #collect(resource: Resource, stored: StoredObject): Promise<boolean> {
+    const { header } = stored
+    if (header.ownerReferences.length === 0) return true
+    const verdicts = header.ownerReferences.map(owner => ({ owner, verdict: this.#judge(header, owner) }))
+    if (verdicts.some(({ verdict }) => verdict === 'unknown')) return false
+    const solid = verdicts.filter(({ verdict }) => verdict === 'solid')
+    if (solid.length > 0) {
+      if (solid.length < verdicts.length) await this.#dropOwners(resource, header, solid.map(({ owner }) => owner.uid))
+      return true
+    }
+    const waits = verdicts.some(({ verdict }) => verdict === 'waiting') && this.#graph.dependentsOf(header.uid).length > 0
+    await this.#objects.delete(resource, header, waits ? 'Foreground' : policyOf(header))
+    return true
+  }
+
+  /** Whether an owner exists, is waiting for its dependents to go, or is gone. */
+  #judge(dependent: ObjectHeader, owner: OwnerReference): 'solid' | 'waiting' | 'absent' | 'unknown' {
+    const key = this.#graph.keyOf(owner.uid)
+    const stored = key === undefined ? undefined : this.#objects.storage.cacher.get(key)
+    if (stored !== undefined && stored.header.uid === owner.uid) {
+      // An owner in another namespace is no owner. Ref: garbagecollector.go: cross-namespace references count as absent.
+      if (stored.header.namespace !== '' && stored.header.namespace !== dependent.namespace) return 'absent'
+      return isHeldBy(stored.header, FOREGROUND_FINALIZER) ? 'waiting' : 'solid'
+    }
+    const gv = parseApiVersion(owner.apiVersion)
+    if (gv === undefined) return 'absent'
+    return this.#objects.registry.lookupKind({ ...gv, kind: owner.kind }) === undefined ? 'unknown' : 'absent'
+  }
+
+  async #dropOwners(resource: Resource, header: ObjectHeader, keep: readonly string[]): Promise<void> {
+    await this.#objects.change(resource, header.namespace, header.name, live => {
+      live.metadata.ownerReferences = (live.metadata.ownerReferences ?? []).filter(({ uid }) => keep.includes(uid))
+    })
+  }
+
+  async #orphan(resource: Resource, { header }: StoredObject): Promise<boolean> {
+    for (const key of this.#graph.dependentsOf(header.uid)) {
+      const dependent = this.#objects.storage.cacher.get(key)
+      const kind = dependent === undefined ? undefined : this.#resourceOf(dependent)
+      if (dependent === undefined || kind === undefined) continue
+      const keep = dependent.header.ownerReferences.filter(({ uid }) => uid !== header.uid).map(({ uid }) => uid)
+      await this.#dropOwners(kind, dependent.header, keep)
+    }
+    await this.#release(resource, header, ORPHAN_FINALIZER)
+    return true
+  }
+
+  /** The owner goes once no dependent that blocks it is left. */
+  async #foreground(resource: Resource, { header }: StoredObject): Promise<boolean> {
+    const blocks = this.#graph.dependentsOf(header.uid).some(key =>
+      this.#objects.storage.cacher.get(key)?.header.ownerReferences.some(owner => owner.uid === header.uid && owner.blockOwnerDeletion === true),
+    )
+    if (!blocks) await this.#release(resource, header, FOREGROUND_FINALIZER)
+    return true
+  }
+
+  async #release(resource: Resource, header: ObjectHeader, finalizer: string): Promise<void> {
+    await this.#objects.change(resource, header.namespace, header.name, (live: KubeObject) => {
+      live.metadata.finalizers = (live.metadata.finalizers ?? []).filter(name => name !== finalizer)
+    })
+  }
+
+  #resourceOf({ header }: StoredObject): Resource | undefined {
+    const gv = parseApiVersion(header.apiVersion)
+    return gv === undefined ? undefined : this.#objects.registry.lookupKind({ ...gv, kind: header.kind })
+  }
+}
+
+function policyOf(header: ObjectHeader): 'Orphan' | 'Foreground' | 'Background' {
+  if (header.finalizers.includes(ORPHAN_FINALIZER)) return 'Orphan'
+  return header.finalizers.includes(FOREGROUND_FINALIZER) ? 'Foreground' : 'Background'
+}

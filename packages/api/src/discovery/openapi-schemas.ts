@@ -1,0 +1,113 @@
+// The component schemas of an OpenAPI document: built-in types from the field table, custom ones from their CRD.
+// Called by openapi.ts. Ref: apiextensions-apiserver/pkg/controller/openapi/builder/builder.go
+
+import {
+  builtinOpenApi,
+  builtinOpenApiName,
+  cloneJson,
+  isObject,
+  type JsonObject,
+  type JsonValue,
+  reachableOpenApiNames,
+} from '@podless/apimachinery'
+import type { Resource } from '../resource.ts'
+
+const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
+const REF = '#/components/schemas/'
+/** Types that every document's operations refer to. */
+const SHARED = [`${META}.Status`, `${META}.DeleteOptions`, `${META}.Patch`, `${META}.APIResourceList`, `${META}.WatchEvent`]
+
+/** The component name of a resource's kind. */
+export function schemaName(resource: Resource): string {
+  const { gvr, names } = resource
+  const builtin = resource.crd === undefined ? builtinOpenApiName({ ...gvr, kind: names.kind }) : undefined
+  return builtin ?? `${gvr.group.split('.').reverse().join('.')}.${gvr.version}.${names.kind}`
+}
+
+export const listSchemaName = (resource: Resource): string => `${schemaName(resource)}List`
+
+export function schemasOf(resources: readonly Resource[]): JsonObject {
+  const schemas: JsonObject = {}
+  const wanted = new Set<string>(SHARED.flatMap(reach))
+  for (const resource of resources) {
+    if (resource.crd !== undefined) {
+      for (const name of [...reach(`${META}.ObjectMeta`), ...reach(`${META}.ListMeta`)]) wanted.add(name)
+      schemas[schemaName(resource)] = customSchema(resource)
+      schemas[listSchemaName(resource)] = customListSchema(resource)
+    } else {
+      for (const name of [schemaName(resource), listSchemaName(resource)].flatMap(reach)) wanted.add(name)
+    }
+    for (const sub of resource.subresources.values()) {
+      const gvk = sub.type === 'stored' ? undefined : sub.gvk
+      const name = gvk === undefined ? undefined : builtinOpenApiName(gvk)
+      if (name !== undefined) for (const reached of reach(name)) wanted.add(reached)
+    }
+  }
+  for (const name of [...wanted].sort()) {
+    const schema = builtinOpenApi(name)
+    if (schema !== undefined) schemas[name] = schema
+  }
+  return schemas
+}
+
+const reach = (name: string): readonly string[] => [...reachableOpenApiNames(name)]
+
+const TYPE_META: JsonObject = {
+  apiVersion: {
+    type: 'string',
+    description: 'The group and version whose schema this object follows, such as apps/v1.',
+  },
+  kind: { type: 'string', description: 'The name of the type of this object, in CamelCase.' },
+}
+
+function customSchema(resource: Resource): JsonObject {
+  const own = publish(cloneJson(resource.openApiSchema ?? { 'x-kubernetes-preserve-unknown-fields': true })) as JsonObject
+  const properties: JsonObject = {
+    ...(isObject(own.properties) ? own.properties : {}),
+    ...TYPE_META,
+    metadata: { allOf: [{ $ref: `${REF}${META}.ObjectMeta` }], description: 'Names, labels and what else all objects have.' },
+  }
+  const { gvr, names } = resource
+  const schema: JsonObject = { ...own, type: 'object', properties }
+  schema['x-kubernetes-group-version-kind'] = [{ group: gvr.group, version: gvr.version, kind: names.kind }]
+  if (resource.selectableFields.size > 0) {
+    schema['x-kubernetes-selectable-fields'] = [...resource.selectableFields.keys()].map(fieldPath => ({ fieldPath }))
+  }
+  return schema
+}
+
+/** Lists with one key get the merge key that strategic merge in clients looks for; embedded resources get their fields. */
+function publish(value: JsonValue | undefined): JsonValue | undefined {
+  if (Array.isArray(value)) return value.map(item => publish(item) as JsonValue)
+  if (!isObject(value)) return value
+  const out: JsonObject = {}
+  for (const [key, item] of Object.entries(value)) {
+    out[key] = key === 'default' || key === 'enum' || key === 'example' ? item : publish(item)
+  }
+  const keys = value['x-kubernetes-list-map-keys']
+  if (Array.isArray(keys) && keys.length === 1) out['x-kubernetes-patch-merge-key'] = keys[0]!
+  if (value['x-kubernetes-embedded-resource'] === true) out.properties = withTypeMeta(out.properties)
+  return out
+}
+
+function withTypeMeta(properties: JsonValue | undefined): JsonObject {
+  return {
+    ...(isObject(properties) ? properties : {}),
+    ...TYPE_META,
+    metadata: { allOf: [{ $ref: `${REF}${META}.ObjectMeta` }] },
+  }
+}
+
+function customListSchema(resource: Resource): JsonObject {
+  const { gvr, names } = resource
+  return {
+    type: 'object',
+    required: ['items'],
+    properties: {
+      ...TYPE_META,
+      items: { type: 'array', items: { $ref: `${REF}${schemaName(resource)}` } },
+      metadata: { allOf: [{ $ref: `${REF}${META}.ListMeta` }] },
+    },
+    'x-kubernetes-group-version-kind': [{ group: gvr.group, version: gvr.version, kind: names.listKind }],
+  }
+}

@@ -1,0 +1,49 @@
+// kubectl's view: a Table made of a resource's printer columns. Called by respond.ts and watch-frame.ts.
+// Ref: apiserver/pkg/endpoints/handlers/response.go asTable, apimachinery/pkg/apis/meta/v1/types.go Table
+
+import { badRequest, type JsonObject, type JsonValue, type KubeObject } from '@podless/apimachinery'
+import type { Column, Resource } from '../resource.ts'
+import { partialMetadata } from './partial-metadata.ts'
+
+export interface TableOptions {
+  /** The table's own metadata: the list's, or the one object's resourceVersion. */
+  readonly metadata: JsonObject
+  /** Metadata (default), Object or None; anything else is 400. */
+  readonly includeObject: string
+  readonly now: Date
+}
+
+const ROW_OBJECT: Readonly<Record<string, (obj: KubeObject) => JsonObject | undefined>> = {
+  '': partialMetadata,
+  Metadata: partialMetadata,
+  Object: obj => obj,
+  None: () => undefined,
+}
+
+export function tableOf(resource: Resource, objects: readonly KubeObject[], options: TableOptions): JsonObject {
+  const { metadata, includeObject, now } = options
+  const rowObject = Object.hasOwn(ROW_OBJECT, includeObject) ? ROW_OBJECT[includeObject] : undefined
+  if (rowObject === undefined) {
+    throw badRequest(
+      `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(includeObject)}: must be 'Metadata', 'Object', 'None', or empty`,
+    )
+  }
+  return {
+    kind: 'Table',
+    apiVersion: 'meta.k8s.io/v1',
+    metadata,
+    columnDefinitions: resource.columns.map(columnDefinition),
+    rows: objects.map(obj => {
+      const object = rowObject(obj)
+      return { cells: cellsOf(resource, obj, now), ...(object === undefined ? { object: null } : { object }) }
+    }),
+  }
+}
+
+function columnDefinition({ name, type, format, description, priority }: Column): JsonObject {
+  return { name, type, format: format ?? '', description, priority: priority ?? 0 }
+}
+
+function cellsOf(resource: Resource, obj: KubeObject, now: Date): JsonValue[] {
+  return resource.columns.map(column => column.cell(obj, now) ?? null)
+}

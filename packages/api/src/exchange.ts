@@ -1,0 +1,62 @@
+// A request and its answer without sockets: what server.ts hands to the handler chain and gets back.
+// Verbs are functions from the one to the other, so a unit test needs no HTTP.
+
+import type { JsonObject } from '@podless/apimachinery'
+
+export interface Incoming {
+  readonly method: string
+  /** Raw request target: path and query as sent. */
+  readonly target: string
+  /** Lower-case names; a repeated header is joined by ", ". */
+  readonly header: (name: string) => string | undefined
+  /** Every header that starts with the lower-case prefix, values unjoined (impersonation extras). */
+  readonly headersWithPrefix: (prefix: string) => ReadonlyMap<string, readonly string[]>
+  /** The whole body; throws StatusError 413 over the limit. */
+  readonly body: () => Promise<Buffer>
+  /** The client's certificate as DER when one was sent, and whether our CA signed it. */
+  readonly peer: PeerCertificate | undefined
+  readonly remoteAddress: string
+  /** Aborted when the client is gone or the deadline of a non-watch request passes. */
+  readonly signal: AbortSignal
+}
+
+export interface PeerCertificate {
+  readonly der: Buffer
+  readonly trusted: boolean
+}
+
+/** What a watch writes into: chunked HTTP or WebSocket messages. */
+export interface Sink {
+  /** Queues a frame. False when the peer is slow and `drained` should be awaited. */
+  write(frame: Buffer): boolean
+  /** Bytes accepted but not yet taken by the peer. */
+  readonly pendingBytes: number
+  /** Ends the stream cleanly. */
+  end(): void
+  readonly signal: AbortSignal
+}
+
+export type ReplyBody =
+  | { readonly type: 'bytes'; readonly bytes: Buffer | string }
+  /** Chunks of one long answer, written with back-pressure. */
+  | { readonly type: 'chunks'; readonly chunks: Iterable<Buffer> }
+  /** An endless answer; `start` returns once the stream is set up. */
+  | { readonly type: 'stream'; readonly start: (sink: Sink) => void }
+
+export interface Reply {
+  readonly code: number
+  readonly contentType: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly warnings?: readonly string[]
+  readonly body: ReplyBody
+}
+
+/** A small JSON answer. */
+export function jsonReply(code: number, value: JsonObject): Reply {
+  return { code, contentType: 'application/json', body: { type: 'bytes', bytes: JSON.stringify(value) } }
+}
+
+/** A plain text answer, as health pages give. */
+export function textReply(code: number, text: string): Reply {
+  return { code, contentType: 'text/plain; charset=utf-8', body: { type: 'bytes', bytes: text } }
+}

@@ -1,0 +1,137 @@
+// The order of everything a request goes through. It is the security model, so it is written once, top to bottom.
+// server.ts calls it with an Incoming and gets a Reply, always; verbs/* and pages.ts do the work.
+// Ref: apiserver/pkg/server/config.go DefaultBuildHandlerChain
+
+import { randomUUID } from 'node:crypto'
+import { StatusError } from '@podless/apimachinery'
+import { authorizationError } from './auth/authorize.ts'
+import type { Authenticator } from './auth/authenticate.ts'
+import { impersonate } from './auth/impersonate.ts'
+import type { RequestContext, ServerState } from './context.ts'
+import { methodNotAllowed, statusOf, unknownResource } from './errors.ts'
+import { type Incoming, jsonReply, type Reply } from './exchange.ts'
+import type { Pages } from './pages.ts'
+import { type RequestInfo, requestInfo } from './request-info.ts'
+import type { AuthorizationRequest, Resource, Subresource, UserInfo } from './resource.ts'
+import { verbFor } from './verbs/verb.ts'
+
+export interface ChainState extends ServerState {
+  readonly authenticator: Authenticator
+  readonly pages: Pages
+}
+
+/** Answers one request. Whatever goes wrong becomes a Status; nothing is thrown. */
+export async function handle(state: ChainState, request: Incoming): Promise<Reply> {
+  const started = performance.now()
+  const auditId = request.header('audit-id') ?? randomUUID()
+  const info = requestInfo(request.method, request.target)
+  const warnings: string[] = []
+  const reply = await guarded(state, request, info, auditId, text => warnings.push(text))
+  observe(state, info, reply, performance.now() - started)
+  return {
+    ...reply,
+    headers: { 'audit-id': auditId, ...reply.headers },
+    ...(warnings.length === 0 ? {} : { warnings: warnings.map(formatWarning) }),
+  }
+}
+
+/** Panic guard: an unexpected error is logged with its stack, and the client sees none of it. */
+async function guarded(
+  state: ChainState,
+  request: Incoming,
+  info: RequestInfo,
+  auditId: string,
+  warn: (text: string) => void,
+): Promise<Reply> {
+  try {
+    return await serve(state, request, info, warn)
+  } catch (error) {
+    const status = statusOf(error)
+    if (!(error instanceof StatusError)) {
+      state.log.error('request failed unexpectedly', error, { auditId, verb: info.verb, path: info.path })
+    }
+    return statusReply(status)
+  }
+}
+
+async function serve(
+  state: ChainState,
+  request: Incoming,
+  info: RequestInfo,
+  warn: (text: string) => void,
+): Promise<Reply> {
+  const authenticated = await state.authenticator.authenticate(request) // 401
+  const user = impersonate(authenticated, request, state.services.authorizer) // 403
+  authorize(state, user, info) // 403, before a body is read
+  if (!info.isResource) return await state.pages.serve(request, info, user)
+  const served = lookup(state, info) // 404
+  if (served.resource.deprecationWarning !== undefined) warn(served.resource.deprecationWarning)
+  const verb = verbFor(info, served.subresource, served.resource)
+  if (verb === undefined) throw methodNotAllowed() // 405
+  const query = queryOf(request.target)
+  return await verb({ server: state, request, info, ...served, user, query, warn } satisfies RequestContext)
+}
+
+function authorize(state: ChainState, user: UserInfo, info: RequestInfo): void {
+  const attributes: AuthorizationRequest = info.isResource
+    ? {
+        user,
+        verb: info.verb,
+        group: info.group,
+        version: info.version,
+        resource: info.resource,
+        subresource: info.subresource,
+        name: info.name,
+        namespace: info.namespace,
+      }
+    : { user, verb: info.verb, path: info.path }
+  const { allowed, reason } = state.services.authorizer.authorize(attributes)
+  if (!allowed) throw authorizationError(attributes, reason)
+}
+
+interface Served {
+  readonly resource: Resource
+  readonly subresource: Subresource | undefined
+}
+
+function lookup(state: ChainState, info: RequestInfo): Served {
+  const resource = state.registry.lookup(info)
+  if (resource === undefined) throw unknownResource()
+  if (info.namespace !== '' && !resource.namespaced && info.resource !== 'namespaces') throw unknownResource()
+  if (resource.namespaced && info.namespace === '' && info.name !== '') throw unknownResource()
+  if (info.subresource === '') return { resource, subresource: undefined }
+  const subresource = resource.subresources.get(info.subresource)
+  if (subresource === undefined || (info.rest.length > 0 && subresource.type !== 'node')) throw unknownResource()
+  return { resource, subresource }
+}
+
+function queryOf(target: string): URLSearchParams {
+  const cut = target.indexOf('?')
+  return new URLSearchParams(cut < 0 ? '' : target.slice(cut + 1))
+}
+
+/** A Status as an answer, with the headers some reasons carry. */
+export function statusReply(error: StatusError): Reply {
+  const reply = jsonReply(error.code, error.body)
+  const retry = error.body.details?.retryAfterSeconds
+  return retry === undefined ? reply : { ...reply, headers: { 'retry-after': String(retry) } }
+}
+
+/** Ref: RFC 7234 5.5; apimachinery/pkg/util/net/http.go NewWarningHeader */
+function formatWarning(text: string): string {
+  const printable = text.replaceAll(/[\u0000-\u001f\u007f]/g, ' ')
+  return `299 - "${printable.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+}
+
+function observe(state: ChainState, info: RequestInfo, reply: Reply, elapsedMs: number): void {
+  state.metrics.request({
+    verb: info.verb,
+    group: info.group,
+    version: info.version,
+    resource: info.resource,
+    subresource: info.subresource,
+    code: reply.code,
+    seconds: elapsedMs / 1000,
+  })
+  state.log.debug('request', { verb: info.verb, path: info.path, code: reply.code, ms: Math.round(elapsedMs) })
+}

@@ -1,0 +1,71 @@
+// What is served: kind <-> resource, and the resource behind a request (RESTMapper).
+// Filled at start with the built-ins and by controllers/crd.ts on watch events; read by every request and by discovery.
+// Copy on write: a request keeps the Resource it looked up while a newer one takes its place.
+
+import { formatGroupResource, type GroupVersionKind, type GroupVersionResource } from '@podless/apimachinery'
+import type { Resource } from './resource.ts'
+
+type ChangeListener = () => void
+
+const keyOf = (gvr: GroupVersionResource): string => `${gvr.group}/${gvr.version}/${gvr.resource}`
+
+export class Registry {
+  #byKey: ReadonlyMap<string, Resource> = new Map()
+  readonly #listeners = new Set<ChangeListener>()
+  #generation = 0
+
+  /** Rises with every change: views of the registry (discovery, OpenAPI) are valid for one generation. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  lookup(gvr: GroupVersionResource): Resource | undefined {
+    return this.#byKey.get(keyOf(gvr))
+  }
+
+  /** The served resource of a kind at exactly this version. */
+  lookupKind(gvk: GroupVersionKind): Resource | undefined {
+    for (const resource of this.#byKey.values()) {
+      if (
+        resource.names.kind === gvk.kind &&
+        resource.gvr.group === gvk.group &&
+        resource.gvr.version === gvk.version
+      ) {
+        return resource
+      }
+    }
+    return undefined
+  }
+
+  /** All versions of one group's resource, preferred first. */
+  versionsOf(group: string, plural: string): readonly Resource[] {
+    return this.all().filter(({ gvr }) => gvr.group === group && gvr.resource === plural)
+  }
+
+  all(): readonly Resource[] {
+    return [...this.#byKey.values()]
+  }
+
+  /** Replaces everything that `owner` (a CRD's name, or '' for the built-ins) serves by `resources`. */
+  replace(owner: string, resources: readonly Resource[]): void {
+    const next = new Map<string, Resource>()
+    for (const [key, resource] of this.#byKey) {
+      if ((resource.crd ?? '') !== owner) next.set(key, resource)
+    }
+    for (const resource of resources) next.set(keyOf(resource.gvr), resource)
+    this.#byKey = next
+    this.#generation += 1
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** Calls back after each change until the returned function is called. */
+  onChange(listener: ChangeListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+}
+
+/** "plural.group" for messages, from a resource. */
+export function groupResourceOf(resource: Resource): string {
+  return formatGroupResource(resource.gvr)
+}

@@ -1,0 +1,279 @@
+// A CustomResourceDefinition as Resources, one for each served version. Pure; called by controllers/crd.ts.
+// Schemas, CEL programs and columns compile when first asked for, so a CRD that nobody uses costs little.
+// Ref: apiextensions-apiserver/pkg/apiserver/customresource_handler.go getOrCreateServingInfoFor
+
+import {
+  apiVersionOf,
+  builtinSchema,
+  compileJsonPath,
+  type CustomResourceSchema,
+  customResourceSchema,
+  isObject,
+  type JsonPath,
+  type JsonObject,
+  type JsonValue,
+  type KubeObject,
+  type SchemaNode,
+  setOwn,
+  simplePath,
+} from '@podless/apimachinery'
+import { ageOf, NAME } from './resources/columns.ts'
+import type { Column, Resource, ResourceVerb, StoredSubresource, Subresource, VirtualSubresource } from './resource.ts'
+
+/** The parts of a CRD version that serving needs, as the API spells them. */
+export interface CrdVersion extends JsonObject {
+  name: string
+  served: boolean
+  storage: boolean
+  deprecated?: boolean
+  deprecationWarning?: string
+  schema?: { openAPIV3Schema?: JsonObject }
+  subresources?: { status?: JsonObject; scale?: ScalePaths }
+  additionalPrinterColumns?: PrinterColumn[]
+  selectableFields?: { jsonPath: string }[]
+}
+
+interface ScalePaths extends JsonObject {
+  specReplicasPath: string
+  statusReplicasPath: string
+  labelSelectorPath?: string
+}
+
+interface PrinterColumn extends JsonObject {
+  name: string
+  type: Column['type']
+  format?: string
+  description?: string
+  priority?: number
+  jsonPath: string
+}
+
+export interface CrdSpec extends JsonObject {
+  group: string
+  scope: 'Namespaced' | 'Cluster'
+  names: { plural: string; singular?: string; shortNames?: string[]; kind: string; listKind?: string; categories?: string[] }
+  versions: CrdVersion[]
+  preserveUnknownFields?: boolean
+}
+
+/** Upstream's order in discovery. */
+const VERBS: readonly ResourceVerb[] = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch']
+
+/** The resources of a CRD whose names are accepted. */
+export function resourcesFromCrd(crd: KubeObject): Resource[] {
+  const spec = crd.spec as CrdSpec
+  const terminating = crd.metadata.deletionTimestamp !== undefined
+  return spec.versions.filter(({ served }) => served).map(version => resourceOf(crd, spec, version, terminating))
+}
+
+function resourceOf(crd: KubeObject, spec: CrdSpec, version: CrdVersion, terminating: boolean): Resource {
+  const { names, group } = spec
+  const storageVersion = spec.versions.find(({ storage }) => storage)?.name ?? version.name
+  const schema = lazySchema(version, spec.preserveUnknownFields === true)
+  const hasStatus = version.subresources?.status !== undefined
+  const resource: Resource = {
+    gvr: { group, version: version.name, resource: names.plural },
+    names: {
+      plural: names.plural,
+      singular: names.singular ?? '',
+      kind: names.kind,
+      listKind: names.listKind ?? `${names.kind}List`,
+      ...(names.shortNames === undefined ? {} : { shortNames: names.shortNames }),
+      ...(names.categories === undefined ? {} : { categories: names.categories }),
+    },
+    namespaced: spec.scope === 'Namespaced',
+    // A CRD on its way out refuses new instances. Ref: customresource_handler.go terminating
+    verbs: terminating ? VERBS.filter(verb => verb !== 'create') : VERBS,
+    storageVersion,
+    keyPrefix: `/registry/${group}/${names.plural}`,
+    get schema(): SchemaNode {
+      return schema().node
+    },
+    get custom(): CustomResourceSchema {
+      return schema()
+    },
+    strategy: { hasGeneration: true, allowUnconditionalUpdate: false },
+    ...(hasStatus ? { merge: keepStatus, dropStatusOnCreate: (obj: KubeObject) => void delete obj.status } : {}),
+    subresources: subresourcesOf(version, hasStatus),
+    columns: columnsOf(version),
+    selectableFields: selectableFieldsOf(version),
+    crd: crd.metadata.name ?? '',
+    ...(version.schema?.openAPIV3Schema === undefined ? {} : { openApiSchema: version.schema.openAPIV3Schema }),
+    ...readRule(crd, spec, version, schema),
+    ...deprecation(spec, version),
+  }
+  return resource
+}
+
+function lazySchema(version: CrdVersion, preserveUnknownFields: boolean): () => CustomResourceSchema {
+  let made: CustomResourceSchema | undefined
+  return () => {
+    made ??= customResourceSchema(version.schema?.openAPIV3Schema, { preserveUnknownFields })
+    return made
+  }
+}
+
+/**
+ * Stored bytes can be served as they are while nothing about them can differ from this schema: it never changed, it is
+ * the one they were written under, and it has no defaults to fill in.
+ */
+function readRule(
+  crd: KubeObject,
+  spec: CrdSpec,
+  version: CrdVersion,
+  schema: () => CustomResourceSchema,
+): Pick<Resource, 'onRead'> {
+  const changed = (crd.metadata.generation ?? 1) > 1
+  const text = schemaText(version)
+  const differs = spec.versions.some(other => other !== version && schemaText(other) !== text)
+  if (!changed && !differs && !text.includes('"default"')) return {}
+  return {
+    onRead: obj => {
+      schema().prune(obj)
+      schema().default(obj)
+    },
+  }
+}
+
+const schemaText = ({ schema }: CrdVersion): string => JSON.stringify(schema ?? null)
+
+function deprecation(spec: CrdSpec, version: CrdVersion): Pick<Resource, 'deprecationWarning'> {
+  if (version.deprecated !== true) return {}
+  const apiVersion = apiVersionOf({ group: spec.group, version: version.name })
+  return { deprecationWarning: version.deprecationWarning ?? `${apiVersion} ${spec.names.kind} is deprecated` }
+}
+
+/** The main door leaves status alone. Ref: apiextensions-apiserver/pkg/registry/customresource/strategy.go */
+function keepStatus(sent: KubeObject, live: KubeObject): KubeObject {
+  const { status: _sent, ...rest } = sent
+  return live.status === undefined ? (rest as KubeObject) : ({ ...rest, status: live.status } as KubeObject)
+}
+
+/** /status takes nothing but status, and the managed fields that record it. Ref: status_strategy.go */
+const STATUS_DOOR: StoredSubresource = {
+  type: 'stored',
+  verbs: ['get', 'patch', 'update'],
+  merge: (sent, live) => {
+    const { status: _old, ...rest } = live
+    const metadata = { ...live.metadata }
+    if (sent.metadata.managedFields !== undefined) metadata.managedFields = sent.metadata.managedFields
+    else delete metadata.managedFields
+    return { ...rest, metadata, ...(sent.status === undefined ? {} : { status: sent.status }) } as KubeObject
+  },
+}
+
+function subresourcesOf(version: CrdVersion, hasStatus: boolean): ReadonlyMap<string, Subresource> {
+  const doors = new Map<string, Subresource>()
+  if (hasStatus) doors.set('status', STATUS_DOOR)
+  const paths = version.subresources?.scale
+  if (paths !== undefined) doors.set('scale', scaleDoor(paths))
+  return doors
+}
+
+/** Ref: apiextensions-apiserver/pkg/registry/customresource/etcd.go scaleFromCustomResource */
+function scaleDoor(paths: ScalePaths): VirtualSubresource {
+  const specReplicas = simplePath(paths.specReplicasPath)
+  const statusReplicas = simplePath(paths.statusReplicasPath)
+  const selector = paths.labelSelectorPath === undefined ? undefined : simplePath(paths.labelSelectorPath)
+  const gvk = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
+  return {
+    type: 'virtual',
+    gvk,
+    verbs: ['get', 'patch', 'update'],
+    get schema(): SchemaNode {
+      return builtinSchema(gvk)!
+    },
+    get: parent => {
+      const { name, namespace, uid, resourceVersion, creationTimestamp } = parent.metadata
+      const text = selector?.(parent)
+      return {
+        kind: 'Scale',
+        apiVersion: 'autoscaling/v1',
+        metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+        spec: { ...replicas(specReplicas(parent)) },
+        status: { replicas: count(statusReplicas(parent)), ...(typeof text === 'string' && text !== '' ? { selector: text } : {}) },
+      } as KubeObject
+    },
+    update: (body, parent) => {
+      const { resourceVersion } = body.metadata
+      setPath(parent, paths.specReplicasPath, count((body.spec as JsonObject | undefined)?.replicas))
+      if (resourceVersion !== undefined) parent.metadata.resourceVersion = resourceVersion
+      return parent
+    },
+  }
+}
+
+function setPath(target: JsonObject, path: string, value: JsonValue): void {
+  const names = path.replace(/^\./, '').split('.')
+  const last = names.pop() ?? ''
+  let parent = target
+  for (const name of names) {
+    const child = parent[name]
+    if (isObject(child)) parent = child
+    else parent = parent[name] = {}
+  }
+  setOwn(parent, last, value)
+}
+
+const count = (value: JsonValue | undefined): number => (typeof value === 'number' ? value : 0)
+const replicas = (value: JsonValue | undefined): JsonObject => (count(value) === 0 ? {} : { replicas: count(value) })
+
+function columnsOf(version: CrdVersion): readonly Column[] {
+  const own = version.additionalPrinterColumns
+  if (own === undefined || own.length === 0) return [NAME, creationColumn]
+  return [NAME, ...own.map(columnOf)]
+}
+
+/** What a CRD without columns of its own shows. Ref: registry/customresource/tableconvertor */
+const creationColumn: Column = columnOf({ name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' })
+
+function columnOf({ name, type, format, description, priority, jsonPath }: PrinterColumn): Column {
+  let find: JsonPath | undefined
+  return {
+    name,
+    type,
+    ...(format === undefined ? {} : { format }),
+    description: description ?? `Custom resource definition column (in JSONPath format): ${jsonPath}`,
+    ...(priority === undefined ? {} : { priority }),
+    cell: (obj, now) => {
+      find ??= finderOf(jsonPath)
+      return cellOf(find(obj) ?? [], type, now)
+    },
+  }
+}
+
+/** A path that does not parse, stored before it was checked, finds nothing. */
+function finderOf(jsonPath: string): JsonPath {
+  const compiled = compileJsonPath(jsonPath)
+  return compiled.ok ? compiled.find : () => undefined
+}
+
+/** Ref: apiextensions-apiserver/pkg/registry/customresource/tableconvertor/tableconvertor.go cellForJSONValue */
+function cellOf(values: readonly JsonValue[], type: Column['type'], now: Date): JsonValue {
+  const value = values[0]
+  if (value === undefined || value === null) return null
+  switch (type) {
+    case 'integer':
+      return typeof value === 'number' ? Math.trunc(value) : null
+    case 'number':
+      return typeof value === 'number' ? value : null
+    case 'boolean':
+      return typeof value === 'boolean' ? value : null
+    case 'string':
+      return values.length > 1 || isObject(value) || Array.isArray(value) ? JSON.stringify(values.length > 1 ? values : value) : String(value)
+    case 'date':
+      return typeof value === 'string' ? ageOf(value, now) : null
+  }
+}
+
+function selectableFieldsOf(version: CrdVersion): ReadonlyMap<string, (obj: KubeObject) => string> {
+  const fields = new Map<string, (obj: KubeObject) => string>()
+  for (const { jsonPath } of version.selectableFields ?? []) {
+    const path = simplePath(jsonPath)
+    fields.set(jsonPath.replace(/^\./, ''), obj => {
+      const value = path(obj)
+      return value === undefined || value === null ? '' : String(value)
+    })
+  }
+  return fields
+}

@@ -1,0 +1,126 @@
+// Chooses how an answer is written (JSON, YAML, protobuf, Table, PartialObjectMetadata) and writes it around bytes that
+// are already encoded. Called by verbs. Ref: apiserver/pkg/endpoints/handlers/response.go
+
+import { apiVersionOf, encodeProtobuf, encodeYaml, type JsonObject, type KubeObject, type MediaChoice, negotiate } from '@podless/apimachinery'
+import type { StoredObject } from '@podless/storage'
+import type { RequestContext } from './context.ts'
+import { partialMetadata, partialMetadataList } from './discovery/partial-metadata.ts'
+import { tableOf } from './discovery/table.ts'
+import type { Reply } from './exchange.ts'
+import type { Resource } from './resource.ts'
+import { decodeStored, listItemChunks, servedBytes } from './stored-form.ts'
+
+export interface ListAnswer {
+  readonly items: readonly StoredObject[]
+  readonly revision: number
+  readonly continue?: string
+  readonly remainingItemCount?: number
+}
+
+/** The representation a request accepts. Throws 406. `stream` is set for watches. */
+export function chooseMedia(ctx: RequestContext, options: { stream?: boolean } = {}): MediaChoice {
+  const { request, resource, info, query } = ctx
+  return negotiate(request.header('accept'), {
+    protobuf: resource.crd === undefined,
+    pretty: query.get('pretty'),
+    userAgent: request.header('user-agent'),
+    stream: options.stream === true,
+    collection: info.name === '' && (info.verb === 'list' || info.verb === 'watch'),
+  })
+}
+
+/** Answers an object that the cache or a write gave us. */
+export function respondStored(ctx: RequestContext, stored: StoredObject, code = 200): Reply {
+  const media = chooseMedia(ctx)
+  if (media.format === 'json' && media.as === undefined && !media.pretty) {
+    return bytesReply(code, media, servedBytes(stored, ctx.resource))
+  }
+  return respondObject(ctx, decodeStored(stored, ctx.resource), code)
+}
+
+/** Answers an object that is not stored: dry runs and virtual resources. */
+export function respondObject(ctx: RequestContext, obj: KubeObject, code = 200): Reply {
+  const media = chooseMedia(ctx)
+  return bytesReply(code, media, encodeValue(shapeOne(ctx, media, obj), media))
+}
+
+function shapeOne(ctx: RequestContext, media: MediaChoice, obj: KubeObject): JsonObject {
+  if (media.as === 'Table') {
+    return tableOf(ctx.resource, [obj], tableOptions(ctx, { resourceVersion: obj.metadata.resourceVersion }))
+  }
+  return media.as === 'PartialObjectMetadata' ? partialMetadata(obj) : obj
+}
+
+/** Answers a list; plain JSON is written item by item around the encoded objects. */
+export function respondList(ctx: RequestContext, answer: ListAnswer): Reply {
+  const media = chooseMedia(ctx)
+  if (media.format === 'json' && media.as === undefined && !media.pretty) {
+    return { code: 200, contentType: media.contentType, body: { type: 'chunks', chunks: listChunks(ctx.resource, answer) } }
+  }
+  return bytesReply(200, media, encodeValue(shapeList(ctx, media, answer), media))
+}
+
+function shapeList(ctx: RequestContext, media: MediaChoice, answer: ListAnswer): JsonObject {
+  const { resource } = ctx
+  const objects = answer.items.map(stored => decodeStored(stored, resource))
+  const metadata = listMetadata(answer)
+  if (media.as === 'Table') return tableOf(resource, objects, tableOptions(ctx, metadata))
+  if (media.as === 'PartialObjectMetadataList') return partialMetadataList(objects, metadata)
+  const items = resource.crd === undefined ? objects.map(withoutTypeMeta) : objects
+  return { kind: resource.names.listKind, apiVersion: apiVersionOf(resource.gvr), metadata, items }
+}
+
+function withoutTypeMeta({ apiVersion: _apiVersion, kind: _kind, ...rest }: KubeObject): JsonObject {
+  return rest
+}
+
+function tableOptions(ctx: RequestContext, metadata: JsonObject): Parameters<typeof tableOf>[2] {
+  return { metadata, includeObject: ctx.query.get('includeObject') ?? 'Metadata', now: ctx.server.now() }
+}
+
+export function listMetadata(answer: Omit<ListAnswer, 'items'>): JsonObject {
+  return {
+    resourceVersion: String(answer.revision),
+    ...(answer.continue === undefined ? {} : { continue: answer.continue }),
+    ...(answer.remainingItemCount === undefined ? {} : { remainingItemCount: answer.remainingItemCount }),
+  }
+}
+
+/** Chunks are joined to about this size, so that a list of small objects is few writes. */
+const CHUNK_BYTES = 64 * 1024
+
+function* listChunks(resource: Resource, answer: ListAnswer): Generator<Buffer> {
+  const { listKind: kind } = resource.names
+  const head = JSON.stringify({ kind, apiVersion: apiVersionOf(resource.gvr), metadata: listMetadata(answer) })
+  let pending: Buffer[] = [Buffer.from(`${head.slice(0, -1)},"items":[`)]
+  let size = pending[0]!.length
+  let first = true
+  for (const stored of answer.items) {
+    if (!first) pending.push(COMMA)
+    first = false
+    for (const chunk of listItemChunks(stored, resource)) {
+      pending.push(chunk)
+      size += chunk.length
+    }
+    if (size < CHUNK_BYTES) continue
+    yield Buffer.concat(pending)
+    pending = []
+    size = 0
+  }
+  pending.push(END_OF_LIST)
+  yield Buffer.concat(pending)
+}
+
+const COMMA = Buffer.from(',')
+const END_OF_LIST = Buffer.from(']}\n')
+
+function bytesReply(code: number, media: MediaChoice, bytes: Buffer | string): Reply {
+  return { code, contentType: media.contentType, body: { type: 'bytes', bytes } }
+}
+
+/** Encodes any API object in the chosen format. */
+export function encodeValue(value: JsonObject, media: MediaChoice): Buffer | string {
+  if (media.format === 'protobuf') return encodeProtobuf(value)
+  if (media.format === 'yaml') return encodeYaml(value)
+  return media.pretty ? `${JSON.stringify(value, undefined, 2)}\n` : JSON.stringify(value)
+}

@@ -1,0 +1,89 @@
+// HTTP upgrades: a watch over WebSocket is served, anything else gets an ordinary answer on the raw socket.
+// Called by server.ts. Ref: apiserver/pkg/endpoints/handlers/watch.go HandleWS
+
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { STATUS_CODES } from 'node:http'
+import type { WebSocket, WebSocketServer } from 'ws'
+import type { Incoming, Reply, Sink } from './exchange.ts'
+
+interface UpgradeOptions {
+  readonly request: IncomingMessage
+  readonly socket: Socket
+  readonly head: Buffer
+  readonly incoming: Incoming
+  readonly handle: (request: Incoming) => Promise<Reply>
+  readonly draining: AbortSignal
+}
+
+/** A token may travel as a subprotocol; it is never echoed. */
+const TOKEN_PROTOCOL = 'base64url.bearer.authorization.k8s.io.'
+/** Control frames and close reasons only: a watch client has nothing to say. */
+const CLIENT_MESSAGE_BYTES_MAX = 4096
+
+let sockets: WebSocketServer | undefined
+
+async function webSocketServer(): Promise<WebSocketServer> {
+  const { WebSocketServer: Server } = await import('ws')
+  sockets ??= new Server({
+    noServer: true,
+    maxPayload: CLIENT_MESSAGE_BYTES_MAX,
+    handleProtocols: offered => {
+      for (const protocol of offered) if (!protocol.startsWith(TOKEN_PROTOCOL)) return protocol
+      return false
+    },
+  })
+  return sockets
+}
+
+/** Runs the request and answers it on the upgraded connection. Never throws. */
+export function acceptUpgrade(options: UpgradeOptions): void {
+  const { socket } = options
+  socket.on('error', () => socket.destroy())
+  serve(options).catch(() => socket.destroy())
+}
+
+async function serve({ request, socket, head, incoming, handle, draining }: UpgradeOptions): Promise<void> {
+  const reply = await handle(incoming)
+  const isWebSocket = (request.headers.upgrade ?? '').toLowerCase() === 'websocket'
+  if (reply.body.type !== 'stream' || !isWebSocket) return writeRaw(socket, reply)
+  const { start } = reply.body
+  const server = await webSocketServer()
+  server.handleUpgrade(request, socket, head, webSocket => start(webSocketSink(webSocket, draining)))
+}
+
+function writeRaw(socket: Socket, reply: Reply): void {
+  const { body } = reply
+  const bytes = body.type === 'bytes' ? Buffer.from(body.bytes) : Buffer.alloc(0)
+  const code = body.type === 'bytes' ? reply.code : 400
+  const head = [
+    `HTTP/1.1 ${code} ${STATUS_CODES[code] ?? ''}`,
+    `Content-Type: ${reply.contentType}`,
+    `Content-Length: ${bytes.length}`,
+    'Connection: close',
+  ]
+  socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), bytes]))
+}
+
+function webSocketSink(webSocket: WebSocket, draining: AbortSignal): Sink {
+  const ended = new AbortController()
+  webSocket.once('close', () => ended.abort())
+  webSocket.on('error', () => webSocket.terminate())
+  draining.addEventListener('abort', () => ended.abort(), { signal: ended.signal })
+  return {
+    write: frame => {
+      webSocket.send(frame.subarray(0, textLength(frame)), { binary: false })
+      return webSocket.bufferedAmount === 0
+    },
+    get pendingBytes() {
+      return webSocket.bufferedAmount
+    },
+    end: () => webSocket.close(1000),
+    signal: ended.signal,
+  }
+}
+
+/** A message is one event: the line end that separates events in a chunked stream is left out. */
+function textLength(frame: Buffer): number {
+  return frame.at(-1) === 0x0a ? frame.length - 1 : frame.length
+}

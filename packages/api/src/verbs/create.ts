@@ -1,0 +1,22 @@
+// POST to a collection. Ref: apiserver/pkg/endpoints/handlers/create.go
+
+import { parseCreateOptions } from '@podless/apimachinery'
+import type { RequestContext } from '../context.ts'
+import { ruleContext } from '../context.ts'
+import { decodeBody } from '../decode.ts'
+import type { Reply } from '../exchange.ts'
+import { chooseMedia, respondObject, respondStored } from '../respond.ts'
+import { createObject, matchNamespace, writeOptionsOf } from '../write.ts'
+
+export async function create(ctx: RequestContext): Promise<Reply> {
+  const { resource } = ctx
+  chooseMedia(ctx)
+  const options = parseCreateOptions(ctx.query)
+  const obj = await decodeBody(ctx, options.fieldValidation)
+  matchNamespace(ctx, obj)
+  if (resource.create !== undefined) {
+    return respondObject(ctx, await resource.create(obj, ruleContext(ctx, options.dryRun)), 201)
+  }
+  const written = await createObject(ctx, obj, writeOptionsOf(ctx, 'CreateOptions', options))
+  return written.stored === undefined ? respondObject(ctx, written.object, 201) : respondStored(ctx, written.stored, 201)
+}

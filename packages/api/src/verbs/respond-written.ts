@@ -1,0 +1,11 @@
+// The answer to an update or patch: the stored object, or what a dry run or a finished deletion would have left.
+
+import type { RequestContext } from '../context.ts'
+import type { Reply } from '../exchange.ts'
+import { respondObject, respondStored } from '../respond.ts'
+import type { Written } from '../write.ts'
+
+export function respondWritten(ctx: RequestContext, { stored, object, created }: Written): Reply {
+  const code = created ? 201 : 200
+  return stored === undefined ? respondObject(ctx, object, code) : respondStored(ctx, stored, code)
+}

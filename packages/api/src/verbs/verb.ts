@@ -1,0 +1,58 @@
+// Which function answers a request: one table from RBAC's verb to the verb's file, and what subresources allow.
+// Called by handler-chain.ts.
+
+import type { RequestContext } from '../context.ts'
+import type { Reply } from '../exchange.ts'
+import type { RequestInfo } from '../request-info.ts'
+import type { Resource, ResourceVerb, Subresource } from '../resource.ts'
+import { create } from './create.ts'
+import { deleteVerb } from './delete.ts'
+import { deleteCollection } from './delete-collection.ts'
+import { get } from './get.ts'
+import { list } from './list.ts'
+import { nodeOnly } from './node-only.ts'
+import { patch } from './patch.ts'
+import { createSubresource, getSubresource } from './subresource.ts'
+import { update } from './update.ts'
+import { watch } from './watch.ts'
+
+export type Verb = (ctx: RequestContext) => Promise<Reply>
+
+const VERBS: Readonly<Record<ResourceVerb, Verb>> = {
+  create,
+  get,
+  list,
+  watch,
+  update,
+  patch,
+  delete: deleteVerb,
+  deletecollection: deleteCollection,
+}
+
+const SUBRESOURCE_VERBS: Readonly<Partial<Record<ResourceVerb, Verb>>> = {
+  create: createSubresource,
+  get: getSubresource,
+  update,
+  patch,
+}
+
+/** Undefined when the method is not allowed here (405). */
+export function verbFor(
+  info: RequestInfo,
+  subresource: Subresource | undefined,
+  resource: Resource,
+): Verb | undefined {
+  const verb = info.verb as ResourceVerb
+  if (subresource !== undefined) {
+    if (subresource.type === 'node') return nodeOnly
+    return subresource.verbs.includes(verb) ? SUBRESOURCE_VERBS[verb] : undefined
+  }
+  if (!resource.verbs.includes(verb) || !fitsPath(verb, info.name)) return undefined
+  return VERBS[verb]
+}
+
+/** Objects are created in a collection and changed by name. A watch of one name is the legacy path's. */
+function fitsPath(verb: ResourceVerb, name: string): boolean {
+  const wantsName: Partial<Record<ResourceVerb, boolean>> = { create: false, update: true, patch: true }
+  return wantsName[verb] === undefined || wantsName[verb] === (name !== '')
+}

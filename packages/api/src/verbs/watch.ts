@@ -1,0 +1,136 @@
+// GET with watch=true: one CacheWatcher written into one Sink, as frames that all watchers share.
+// Fan-out: storage/src/cacher.ts (+ cache-watcher.ts); source: storage/src/embedded.ts or etcd.ts.
+// Ref: apiserver/pkg/endpoints/handlers/watch.go
+
+import { expired, internalError, type ListOptions, type StatusError } from '@podless/apimachinery'
+import { type CacheWatcher, StorageError, type WatchEnd, type WatchItem, type WatchSink, watchStart } from '@podless/storage'
+import { collectionOf, collectionOptions } from '../collection.ts'
+import { BOOKMARK_INTERVAL_MS, WATCH_QUEUE_BYTES_MAX, WATCH_TIMEOUT_MIN_MS } from '../config.ts'
+import type { RequestContext } from '../context.ts'
+import { statusOf, toStatus } from '../errors.ts'
+import type { Reply, Sink } from '../exchange.ts'
+import { chooseMedia } from '../respond.ts'
+import { bookmarkFrame, eventFrame, type FrameShape, statusFrame } from '../watch-frame.ts'
+
+export async function watch(ctx: RequestContext): Promise<Reply> {
+  const { server, resource } = ctx
+  const media = chooseMedia(ctx, { stream: true })
+  const options = collectionOptions(ctx)
+  const { prefix, predicate } = collectionOf(ctx, options)
+  const includeObject = ctx.query.get('includeObject') ?? 'Metadata'
+  const stream = new WatchStream({ resource, media, includeObject, now: server.now }, options)
+  try {
+    stream.watcher = await server.storage.watch({
+      prefix,
+      start: watchStart(options),
+      sink: stream,
+      queueBytesMax: WATCH_QUEUE_BYTES_MAX,
+      ...(predicate === undefined ? {} : { predicate }),
+    })
+  } catch (error) {
+    // A resourceVersion older than the history is told in the stream, as upstream's watch cache does.
+    if (!(error instanceof StorageError && error.code === 'compacted')) {
+      throw toStatus(error, { gr: resource.gvr, name: '', verb: 'watch' })
+    }
+    stream.refuse(tooOld(options, error.revision))
+  }
+  const timeoutMs = timeoutOf(options, server.random)
+  return {
+    code: 200,
+    contentType: media.streamContentType,
+    body: { type: 'stream', start: sink => stream.open(sink, timeoutMs) },
+  }
+}
+
+function tooOld(options: ListOptions, oldest: number): StatusError {
+  return expired(`too old resource version: ${options.resourceVersion} (${oldest})`)
+}
+
+/** Without timeoutSeconds watches end at random times, so that a fleet of clients does not come back at once. */
+function timeoutOf(options: ListOptions, random: (below: number) => number): number {
+  const asked = options.timeoutSeconds ?? 0
+  return asked > 0 ? asked * 1000 : WATCH_TIMEOUT_MIN_MS + random(WATCH_TIMEOUT_MIN_MS)
+}
+
+/** Between the watcher and the sink: holds what comes before the sink is open, then writes frames as events come. */
+class WatchStream implements WatchSink {
+  watcher: CacheWatcher | undefined
+  readonly #shape: FrameShape
+  readonly #options: ListOptions
+  #sink: Sink | undefined
+  #early: Buffer[] = []
+  #sentColumns = false
+  #ended = false
+  #timers: NodeJS.Timeout[] = []
+
+  constructor(shape: FrameShape, options: ListOptions) {
+    this.#shape = shape
+    this.#options = options
+  }
+
+  /** The watch never began: the stream will carry just this error. */
+  refuse(error: StatusError): void {
+    this.#early.push(statusFrame(this.#shape, error.body))
+    this.#ended = true
+  }
+
+  open(sink: Sink, timeoutMs: number): void {
+    this.#sink = sink
+    for (const frame of this.#early) sink.write(frame)
+    this.#early = []
+    if (this.#ended) return sink.end()
+    sink.signal.addEventListener('abort', () => this.#finish(), { once: true })
+    if (sink.signal.aborted) return this.#finish()
+    this.#timers.push(setTimeout(() => this.#finish(), timeoutMs))
+    if (this.#options.allowWatchBookmarks) {
+      this.#timers.push(setInterval(() => this.#bookmark(), BOOKMARK_INTERVAL_MS))
+    }
+    for (const timer of this.#timers) timer.unref()
+    this.watcher?.resume()
+  }
+
+  onEvents(items: readonly WatchItem[]): false | undefined {
+    const frames = items.map(item => this.#frame(item))
+    if (this.#sink === undefined) {
+      this.#early.push(...frames)
+      return false
+    }
+    this.#sink.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames))
+    // The socket's own buffer counts as queue: a client that does not read is cut here, never waited for.
+    if (this.#sink.pendingBytes > WATCH_QUEUE_BYTES_MAX) this.#finish()
+    return undefined
+  }
+
+  onEnd(reason: WatchEnd, error: unknown): void {
+    if (this.#ended) return
+    if (reason === 'expired') this.#last(expired('the watch history was lost; list again'))
+    if (reason === 'failed') this.#last(statusOf(error instanceof StorageError ? internalError('the watch failed', error) : error))
+    this.#finish()
+  }
+
+  #last(error: StatusError): void {
+    const frame = statusFrame(this.#shape, error.body)
+    if (this.#sink === undefined) this.#early.push(frame)
+    else this.#sink.write(frame)
+  }
+
+  #frame(item: WatchItem): Buffer {
+    if (item.type === 'INITIAL_EVENTS_END') return bookmarkFrame(this.#shape, item.revision, true)
+    const withColumns = !this.#sentColumns
+    this.#sentColumns = true
+    return eventFrame(this.#shape, item, withColumns)
+  }
+
+  #bookmark(): void {
+    const revision = this.watcher?.bookmark()
+    if (revision !== undefined) this.#sink?.write(bookmarkFrame(this.#shape, revision, false))
+  }
+
+  #finish(): void {
+    if (this.#ended) return
+    this.#ended = true
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.watcher?.close()
+    this.#sink?.end()
+  }
+}

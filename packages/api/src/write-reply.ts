@@ -1,0 +1,108 @@
+// Writes a Reply to an HTTP response: bytes at once, lists chunk by chunk with back-pressure, watches as a Sink.
+// Called by server.ts; both HTTP/1.1 and HTTP/2 responses come through here.
+
+import type { ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import { createGzip, gzip } from 'node:zlib'
+import type { Incoming, Reply, Sink } from './exchange.ts'
+
+export type AnyResponse = Http2ServerResponse | ServerResponse
+
+/** Ref: apiserver/pkg/endpoints/handlers/responsewriters/writers.go defaultGzipThresholdBytes */
+const GZIP_BYTES_MIN = 128 * 1024
+/** Level 1, as upstream: a list shrinks to a third in 6 ms per MiB; higher levels cost more than the bytes are worth. */
+const GZIP = { level: 1 }
+
+interface WriteOptions {
+  readonly request: Incoming
+  readonly response: AnyResponse
+  readonly reply: Reply
+  /** Aborted when the server shuts down: streams end. */
+  readonly draining: AbortSignal
+}
+
+/** Resolves when the answer has been handed to the socket; a stream's answer resolves once it has started. */
+export async function writeReply({ request, response, reply, draining }: WriteOptions): Promise<void> {
+  if (response.destroyed) return
+  const { body } = reply
+  if (body.type === 'stream') {
+    sendHead(response, reply, {})
+    body.start(responseSink(response, draining))
+    return
+  }
+  if (body.type === 'chunks') return await writeChunks(request, response, reply, body.chunks)
+  const bytes = typeof body.bytes === 'string' ? Buffer.from(body.bytes) : body.bytes
+  if (bytes.length >= GZIP_BYTES_MIN && wantsGzip(request)) return sendGzipped(response, reply, bytes)
+  sendHead(response, reply, { 'content-length': String(bytes.length) })
+  if (request.method === 'HEAD') response.end()
+  else response.end(bytes)
+}
+
+/** Bytes on loopback are free; compressing them is not. */
+function wantsGzip(request: Incoming): boolean {
+  const isLoopback = request.remoteAddress.startsWith('127.') || request.remoteAddress === '::1'
+  return !isLoopback && (request.header('accept-encoding') ?? '').includes('gzip')
+}
+
+function sendHead(response: AnyResponse, reply: Reply, extra: Record<string, string>): void {
+  const headers: Record<string, string | string[]> = {
+    'cache-control': 'no-cache, private',
+    'content-type': reply.contentType,
+    ...reply.headers,
+    ...extra,
+  }
+  if (reply.warnings !== undefined && reply.warnings.length > 0) headers.warning = [...reply.warnings]
+  ;(response as ServerResponse).writeHead(reply.code, headers)
+}
+
+function sendGzipped(response: AnyResponse, reply: Reply, bytes: Buffer): void {
+  gzip(bytes, GZIP, (error, packed) => {
+    if (error !== null) return void response.destroy(error)
+    const length = String(packed.length)
+    sendHead(response, reply, { 'content-encoding': 'gzip', vary: 'Accept-Encoding', 'content-length': length })
+    response.end(packed)
+  })
+}
+
+async function writeChunks(request: Incoming, response: AnyResponse, reply: Reply, chunks: Iterable<Buffer>): Promise<void> {
+  const packed = wantsGzip(request)
+  sendHead(response, reply, packed ? { 'content-encoding': 'gzip', vary: 'Accept-Encoding' } : {})
+  const target = packed ? createGzip(GZIP) : (response as ServerResponse)
+  if (packed) target.pipe(response as ServerResponse)
+  for (const chunk of chunks) {
+    if (response.destroyed) return
+    if (!target.write(chunk)) await drained(target as ServerResponse, response)
+  }
+  target.end()
+}
+
+async function drained(target: ServerResponse, response: AnyResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const done = (): void => {
+    target.off('drain', done)
+    response.off('close', done)
+    resolve()
+  }
+  target.once('drain', done)
+  response.once('close', done)
+  await promise
+}
+
+function responseSink(response: AnyResponse, draining: AbortSignal): Sink {
+  const ended = new AbortController()
+  response.once('close', () => ended.abort())
+  response.on('error', () => ended.abort())
+  if (draining.aborted) ended.abort()
+  else draining.addEventListener('abort', () => ended.abort(), { signal: ended.signal })
+  // A watch without events yet must still show its headers, or the client cannot tell it from a stuck request.
+  if ('flushHeaders' in response) response.flushHeaders()
+  const stream = 'stream' in response ? response.stream : response
+  return {
+    write: frame => (response as ServerResponse).write(frame),
+    get pendingBytes() {
+      return stream.writableLength
+    },
+    end: () => void (response as ServerResponse).end(),
+    signal: ended.signal,
+  }
+}

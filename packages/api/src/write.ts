@@ -1,0 +1,400 @@
+// The rules common to all writes: metadata the server owns, names, generation, managed fields, admission, validation,
+// dry run, finalizers. Called by verbs/create, update, patch, delete; calls admission, the resource's strategy and storage.
+// Ref: apiserver/pkg/registry/rest/{create,update}.go, apiserver/pkg/registry/generic/registry/store.go
+
+import { randomUUID } from 'node:crypto'
+import {
+  apiVersionOf,
+  badRequest,
+  cloneJson,
+  conflict,
+  equalJson,
+  failure,
+  type FieldError,
+  generateName,
+  invalid,
+  type JsonObject,
+  type KubeObject,
+  notFound,
+  OPTIMISTIC_LOCK_MESSAGE,
+  required,
+  managerOf,
+  trackUpdate,
+  type WriteOptions as ParsedWriteOptions,
+  validateObjectMeta,
+  validateObjectMetaUpdate,
+  type ValidateObjectOptions,
+} from '@podless/apimachinery'
+import { StorageError, type StoredObject } from '@podless/storage'
+import type { AdmissionAttributes } from './admission/chain.ts'
+import { type RequestContext, ruleContext } from './context.ts'
+import { toStatus } from './errors.ts'
+import type { Resource, RuleContext, StoredSubresource } from './resource.ts'
+import { decodeStored, encodeForStorage, keyOf } from './stored-form.ts'
+
+/** What the options of any write have in common. */
+export interface WriteOptions {
+  readonly dryRun: boolean
+  /** The fieldManager parameter, or the user agent's first word. */
+  readonly manager: string
+  /** The options object as webhooks see it, with kind and apiVersion. */
+  readonly options: JsonObject
+  /** True when managedFields are computed already (apply). */
+  readonly tracksItself?: boolean
+}
+
+/** `stored` is absent after a dry run. */
+export interface Written {
+  readonly object: KubeObject
+  readonly stored: StoredObject | undefined
+  readonly created: boolean
+}
+
+/** Names tried for one generateName. With 27^5 suffixes and a million objects, eight collisions are one in 10^9. */
+const NAME_ATTEMPTS_MAX = 8
+
+/**
+ * Stores a new object. `obj` is decoded, defaulted and pruned, and belongs to this call.
+ * Throws 409 AlreadyExists, 422, what admission throws.
+ */
+export async function createObject(ctx: RequestContext, obj: KubeObject, write: WriteOptions): Promise<Written> {
+  const { resource } = ctx
+  const rules = ruleContext(ctx, write.dryRun)
+  let next = obj
+  if (write.tracksItself !== true) trackManager(ctx, undefined, next, write)
+  next = (await ctx.server.admission.mutate(attributes(ctx, 'CREATE', next, undefined, write))) ?? next
+  const generates = (next.metadata.name ?? '') === '' && (next.metadata.generateName ?? '') !== ''
+  const template = generates ? cloneJson(next) : next
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await createOnce(ctx, generates ? cloneJson(template) : next, write, rules)
+    } catch (error) {
+      const collided = error instanceof StorageError && error.code === 'exists'
+      if (collided && generates && attempt < NAME_ATTEMPTS_MAX) continue
+      throw toStatus(error, { gr: resource.gvr, name: obj.metadata.name ?? '', verb: 'create' })
+    }
+  }
+}
+
+async function createOnce(ctx: RequestContext, obj: KubeObject, write: WriteOptions, rules: RuleContext): Promise<Written> {
+  const { resource, server } = ctx
+  const { strategy } = resource
+  fillSystemMetadata(ctx, obj)
+  if (strategy.hasGeneration === true) obj.metadata.generation = 1
+  resource.dropStatusOnCreate?.(obj)
+  await strategy.prepareForCreate?.(obj, rules)
+  try {
+    refuseInvalid(resource, obj, createErrors(resource, obj, rules))
+    for (const text of strategy.warnings?.(obj, undefined) ?? []) ctx.warn(text)
+    strategy.authorizeWrite?.(obj, undefined, rules)
+    await server.admission.validate(attributes(ctx, 'CREATE', obj, undefined, write))
+    if ((obj.metadata.resourceVersion ?? '') !== '') {
+      throw failure({ code: 500, message: 'resourceVersion should not be set on objects to be created' })
+    }
+    return await putNew(ctx, obj, write)
+  } catch (error) {
+    strategy.release?.(obj, rules)
+    throw error
+  }
+}
+
+async function putNew(ctx: RequestContext, obj: KubeObject, write: WriteOptions): Promise<Written> {
+  const { resource, server } = ctx
+  const key = keyOf(resource, obj.metadata.namespace ?? '', obj.metadata.name ?? '')
+  if (write.dryRun) {
+    if ((await server.storage.get(key)) !== undefined) throw new StorageError('exists', { key })
+    return { object: obj, stored: undefined, created: true }
+  }
+  const ttlSeconds = resource.ttlSeconds
+  const stored = await server.storage.create(key, encodeForStorage(obj, resource), ttlSeconds === undefined ? {} : { ttlSeconds })
+  return { object: obj, stored, created: true }
+}
+
+/** Ref: apiserver/pkg/registry/rest/meta.go FillObjectMetaSystemFields */
+function fillSystemMetadata(ctx: RequestContext, obj: KubeObject): void {
+  const { metadata } = obj
+  if (ctx.resource.namespaced) metadata.namespace = ctx.info.namespace
+  else delete metadata.namespace
+  delete metadata.deletionTimestamp
+  delete metadata.deletionGracePeriodSeconds
+  delete metadata.selfLink
+  metadata.creationTimestamp = timestamp(ctx.server.now())
+  metadata.uid = randomUUID()
+  if ((metadata.name ?? '') === '' && (metadata.generateName ?? '') !== '') {
+    metadata.name = generateName(metadata.generateName ?? '', ctx.server.random)
+  }
+}
+
+/** RFC 3339 in UTC with whole seconds: metav1.Time on the wire. */
+export function timestamp(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}Z`
+}
+
+function createErrors(resource: Resource, obj: KubeObject, rules: RuleContext): readonly FieldError[] {
+  const { strategy } = resource
+  if ((obj.metadata.name ?? '') === '' && (obj.metadata.generateName ?? '') === '') {
+    return [required('metadata.name', 'name or generateName is required')]
+  }
+  const meta = validateObjectMeta(obj.metadata, metaRules(resource))
+  const custom = customErrors(resource, obj, { earlier: meta }, rules)
+  return [...meta, ...custom, ...(strategy.validate?.(obj, rules) ?? [])]
+}
+
+function customErrors(
+  { custom }: Resource,
+  obj: KubeObject,
+  options: ValidateObjectOptions,
+  rules: RuleContext,
+): readonly FieldError[] {
+  if (custom === undefined) return []
+  const { errors, warnings } = custom.validate(obj, options)
+  for (const text of warnings) rules.warn(text)
+  return errors
+}
+
+function metaRules(resource: Resource): Parameters<typeof validateObjectMeta>[1] {
+  const { validateName } = resource.strategy
+  return { namespaced: resource.namespaced, ...(validateName === undefined ? {} : { validateName }) }
+}
+
+function refuseInvalid(resource: Resource, obj: KubeObject, errors: readonly FieldError[]): void {
+  if (errors.length === 0) return
+  throw invalid({ group: resource.gvr.group, kind: resource.names.kind }, obj.metadata.name ?? '', errors)
+}
+
+export interface UpdateRequest {
+  /** Makes the wanted object from the live one; both in the request's version. Called again after a lost race. */
+  readonly next: (live: KubeObject) => KubeObject | Promise<KubeObject>
+  /** True when a lost race is tried again: patches and unconditional updates. */
+  readonly retry: boolean
+  /** Set when an absent object is created instead (Lease PUT, apply). */
+  readonly createAbsent?: () => Promise<Written>
+}
+
+/** Changes a stored object through the main door or a stored subresource. */
+export async function updateObject(ctx: RequestContext, request: UpdateRequest, write: WriteOptions): Promise<Written> {
+  const { resource, info, server } = ctx
+  const key = keyOf(resource, info.namespace, info.name)
+  const subject = { gr: resource.gvr, name: info.name, verb: info.verb }
+  let result: KubeObject | undefined
+  try {
+    const outcome = await server.storage.update(
+      key,
+      async current => {
+        if (current === undefined) throw new AbsentError()
+        const live = decodeStored(current.stored, resource)
+        const changed = await nextState(ctx, live, request, write)
+        result = changed
+        if (write.dryRun) return 'unchanged'
+        if (isReadyToGo(resource, changed)) return 'delete'
+        return equalJson(storable(changed), storable(live)) ? 'unchanged' : encodeForStorage(changed, resource)
+      },
+      { retry: request.retry },
+    )
+    if (outcome.type === 'deleted' || write.dryRun) {
+      if (outcome.type === 'deleted') resource.strategy.release?.(result!, ruleContext(ctx, false))
+      return { object: result!, stored: undefined, created: false }
+    }
+    return { object: result!, stored: outcome.stored, created: false }
+  } catch (error) {
+    if (!(error instanceof AbsentError)) throw toStatus(error, subject)
+    if (request.createAbsent === undefined) throw notFound(resource.gvr, info.name)
+    return await request.createAbsent()
+  }
+}
+
+class AbsentError extends Error {}
+
+/** What decides whether a write changes anything: all but the times in managedFields and the resourceVersion. */
+function storable(obj: KubeObject): KubeObject {
+  const { resourceVersion: _revision, ...metadata } = obj.metadata
+  return { ...obj, metadata }
+}
+
+/** Deletion was asked for and nothing holds the object any more. */
+export function isReadyToGo({ strategy }: Resource, obj: KubeObject): boolean {
+  const { deletionTimestamp, finalizers = [] } = obj.metadata
+  return deletionTimestamp !== undefined && finalizers.length === 0 && strategy.isHeld?.(obj) !== true
+}
+
+async function nextState(ctx: RequestContext, live: KubeObject, request: UpdateRequest, write: WriteOptions): Promise<KubeObject> {
+  const { resource, subresource, server } = ctx
+  const rules = ruleContext(ctx, write.dryRun)
+  const sent = await request.next(cloneJson(live))
+  checkIdentity(ctx, sent, live)
+  let next = throughDoor(resource, subresource as StoredSubresource | undefined, sent, live)
+  if (write.tracksItself !== true) trackManager(ctx, live, next, write)
+  next = (await server.admission.mutate(attributes(ctx, 'UPDATE', next, live, write))) ?? next
+  next = throughDoor(resource, subresource as StoredSubresource | undefined, next, live)
+  checkRevision(ctx, sent, live)
+  keepSystemMetadata(next, live)
+  await prepareUpdate(ctx, next, live, rules)
+  refuseInvalid(resource, next, updateErrors(ctx, next, live, rules))
+  for (const text of resource.strategy.warnings?.(next, live) ?? []) ctx.warn(text)
+  if (!equalJson(storable(next), storable(live))) resource.strategy.authorizeWrite?.(next, live, rules)
+  await server.admission.validate(attributes(ctx, 'UPDATE', next, live, write))
+  return next
+}
+
+function throughDoor(
+  resource: Resource,
+  door: StoredSubresource | undefined,
+  sent: KubeObject,
+  live: KubeObject,
+): KubeObject {
+  const merge = door === undefined ? resource.merge : door.merge
+  return merge === undefined ? sent : merge(sent, live)
+}
+
+/** The uid in the body is a precondition. Ref: apiserver/pkg/storage/errors.go NewInvalidObjError */
+function checkIdentity(ctx: RequestContext, sent: KubeObject, live: KubeObject): void {
+  const { resource, info } = ctx
+  const uid = sent.metadata.uid ?? ''
+  if (info.verb !== 'update' || uid === '' || uid === live.metadata.uid) return
+  const key = keyOf(resource, info.namespace, info.name)
+  const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${live.metadata.uid}`
+  throw conflict(
+    resource.gvr,
+    info.name,
+    `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`,
+  )
+}
+
+function checkRevision(ctx: RequestContext, sent: KubeObject, live: KubeObject): void {
+  const { resource, info } = ctx
+  const revision = sent.metadata.resourceVersion ?? ''
+  if (revision !== '' && revision !== '0') {
+    if (revision === live.metadata.resourceVersion) return
+    throw conflict(resource.gvr, info.name, OPTIMISTIC_LOCK_MESSAGE)
+  }
+  if (ctx.info.verb === 'patch' || resource.strategy.allowUnconditionalUpdate === true) return
+  const cause = { type: 'FieldValueInvalid', field: 'metadata.resourceVersion', badValue: 0, detail: 'must be specified for an update' } as const
+  throw invalid({ group: resource.gvr.group, kind: resource.names.kind }, info.name, [cause])
+}
+
+/** What a client cannot change, however it tries. */
+function keepSystemMetadata(next: KubeObject, live: KubeObject): void {
+  const { metadata } = next
+  const old = live.metadata
+  if ((metadata.uid ?? '') === '') metadata.uid = old.uid!
+  metadata.creationTimestamp = old.creationTimestamp!
+  metadata.resourceVersion = old.resourceVersion!
+  for (const field of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'generation'] as const) {
+    if (old[field] === undefined) delete metadata[field]
+    else (metadata as JsonObject)[field] = old[field]
+  }
+  delete metadata.selfLink
+  if (old.namespace !== undefined) metadata.namespace = old.namespace
+}
+
+async function prepareUpdate(ctx: RequestContext, next: KubeObject, live: KubeObject, rules: RuleContext): Promise<void> {
+  const { strategy } = ctx.resource
+  await strategy.prepareForUpdate?.(next, live, rules)
+  if (strategy.hasGeneration !== true) return
+  if (specChanged(next, live)) next.metadata.generation = (live.metadata.generation ?? 0) + 1
+}
+
+/** Generation counts changes of everything but metadata and status. */
+function specChanged(next: KubeObject, live: KubeObject): boolean {
+  const { metadata: _a, status: _b, apiVersion: _v, ...now } = next
+  const { metadata: _c, status: _d, apiVersion: _w, ...before } = live
+  return !equalJson(now, before)
+}
+
+function updateErrors(ctx: RequestContext, next: KubeObject, live: KubeObject, rules: RuleContext): readonly FieldError[] {
+  const { resource } = ctx
+  const door = ctx.subresource as StoredSubresource | undefined
+  const meta = [
+    ...validateObjectMeta(next.metadata, metaRules(resource)),
+    ...validateObjectMetaUpdate(next.metadata, live.metadata),
+  ]
+  const part = ctx.info.subresource === 'status' ? 'status' : 'object'
+  const custom = customErrors(resource, next, { old: live, earlier: meta, part }, rules)
+  const own = door === undefined ? resource.strategy.validateUpdate?.(next, live, rules) : door.validateUpdate?.(next, live, rules)
+  return [...meta, ...custom, ...(own ?? [])]
+}
+
+/** What this door resets, and a writer therefore does not own. Ref: rest.ResetFieldsStrategy */
+export function resetFieldsOf({ resource, subresource }: RequestContext): readonly (readonly string[])[] {
+  if (subresource !== undefined) return [['spec']]
+  return resource.dropStatusOnCreate === undefined ? [] : [['status']]
+}
+
+function trackManager(ctx: RequestContext, live: KubeObject | undefined, next: KubeObject, write: WriteOptions): void {
+  const { resource, info, server } = ctx
+  const managedFields = trackUpdate({
+    schema: resource.schema,
+    apiVersion: apiVersionOf(resource.gvr),
+    live,
+    updated: next,
+    manager: write.manager,
+    subresource: info.subresource,
+    now: server.now(),
+    resetFields: resetFieldsOf(ctx),
+  })
+  if (managedFields === undefined || managedFields.length === 0) delete next.metadata.managedFields
+  else next.metadata.managedFields = managedFields
+}
+
+function attributes(
+  ctx: RequestContext,
+  operation: 'CREATE' | 'UPDATE',
+  object: KubeObject,
+  oldObject: KubeObject | undefined,
+  write: WriteOptions,
+): AdmissionAttributes {
+  const { info, resource, user, warn, request } = ctx
+  return {
+    operation,
+    resource,
+    subresource: info.subresource,
+    namespace: info.namespace,
+    name: info.name === '' ? (object.metadata.name ?? '') : info.name,
+    object,
+    oldObject,
+    options: write.options,
+    dryRun: write.dryRun,
+    user,
+    warn,
+    signal: request.signal,
+  }
+}
+
+/** The options of a write as every rule needs them. `kind` is CreateOptions, UpdateOptions or PatchOptions. */
+export function writeOptionsOf(ctx: RequestContext, kind: string, options: ParsedWriteOptions): WriteOptions {
+  const manager = managerOf(options.fieldManager, ctx.request.header('user-agent') ?? '')
+  return {
+    dryRun: options.dryRun,
+    manager,
+    options: {
+      kind,
+      apiVersion: 'meta.k8s.io/v1',
+      ...(options.dryRun ? { dryRun: ['All'] } : {}),
+      ...(options.fieldManager === '' ? {} : { fieldManager: options.fieldManager }),
+      ...(options.fieldValidation === '' ? {} : { fieldValidation: options.fieldValidation }),
+    },
+  }
+}
+
+/** A body's namespace has to be the URL's, and is filled in from it. Ref: rest.EnsureObjectNamespaceMatchesRequestNamespace */
+export function matchNamespace(ctx: RequestContext, obj: KubeObject): void {
+  const { resource, info } = ctx
+  const sent = obj.metadata.namespace ?? ''
+  if (!resource.namespaced) {
+    delete obj.metadata.namespace
+    return
+  }
+  if (sent !== '' && sent !== info.namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+  }
+  obj.metadata.namespace = info.namespace
+}
+
+/** Ref: apiserver/pkg/endpoints/handlers/rest.go checkName */
+export function matchName(ctx: RequestContext, obj: KubeObject): void {
+  const sent = obj.metadata.name ?? ''
+  if (sent === '') throw badRequest('name must be provided')
+  if (sent !== ctx.info.name) {
+    throw badRequest(`the name of the object (${sent}) does not match the name on the URL (${ctx.info.name})`)
+  }
+}
