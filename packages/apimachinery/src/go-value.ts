@@ -1,4 +1,5 @@
-// Values the way Go's fmt prints them inside upstream's messages. Called by typed.ts and strategic-merge.ts.
+// Values the way Go's fmt prints them inside upstream's messages. Called by typed.ts and strategic-
+// merge.ts.
 
 import { isObject, type JsonValue } from './json.ts'
 

@@ -1,3 +1,4 @@
+// Tests of apply.ts. Run by node:test; an apply's result is stored and applied to again.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

@@ -1,6 +1,6 @@
-// Server-side apply: merges an applied configuration into the live object and settles who owns its fields. Called by the
-// patch verb, also for objects that do not exist yet; calls merge.ts, compare.ts and managers.ts.
-// Ref: structured-merge-diff/merge/update.go Apply, apimachinery/pkg/util/managedfields/internal/structuredmerge.go
+// Server-side apply: merges a configuration into the live object and settles who owns its fields.
+// Called by the patch verb, also to create; calls merge.ts, compare.ts and managers.ts.
+// Ref: structured-merge-diff/merge/update.go, apimachinery/pkg/util/managedfields/internal
 
 import { equalJson, isObject, type JsonObject, type JsonValue } from '../json.ts'
 import type { ManagedFieldsEntry } from '../meta.ts'
@@ -58,9 +58,9 @@ const BEFORE_FIRST_APPLY = 'before-first-apply'
 const KUBECTL = 'kubectl'
 
 /**
- * Applies a configuration. Neither object is touched. An apply that changes nothing returns the live object and times.
- * Throws StatusError: 400 for another kind or given managedFields, 500 for an object that does not fit its schema,
- * 409 with a cause per field owned by others.
+ * Applies a configuration. Neither object is touched. An apply that changes nothing returns the
+ * live object and times. Throws StatusError: 400 for another kind or given managedFields, 500 for
+ * an object that does not fit its schema, 409 with a cause per field owned by others.
  */
 export function applyConfiguration(request: ApplyRequest): Applied {
   checkApplied(request)
@@ -222,8 +222,8 @@ class Application {
 }
 
 /**
- * Removes what the manager applied last time and no longer does, unless someone else owns it. `managers` already hold
- * what it applies now.
+ * Removes what the manager applied last time and no longer does, unless someone else owns it.
+ * `managers` already hold what it applies now.
  */
 function prune(merged: JsonValue, type: TypeDef, last: FieldSet, managers: Managers): JsonValue {
   if (last.isEmpty) return merged

@@ -1,6 +1,6 @@
-// What changed between two objects, as three field sets. It runs on every write: one walk over both, equal parts are
-// left at once, and paths become text only where something differs. Called by track-update.ts and apply.ts.
-// Ref: structured-merge-diff/typed/compare.go
+// What changed between two objects, as three field sets. It runs on every write: one walk over
+// both, equal parts are left at once, and paths become text only where something differs. Called by
+// track-update.ts and apply.ts. Ref: structured-merge-diff/typed/compare.go
 
 import { equalJson, isObject, type JsonValue } from '../json.ts'
 import { FieldSet } from './field-set.ts'
@@ -16,7 +16,10 @@ export interface Comparison {
 
 type Value = JsonValue | undefined
 
-/** A step of the path while it is only walked: the bare name of a field, or the element of a list item. */
+/**
+ * A step of the path while it is only walked: the bare name of a field, or the element of a list
+ * item.
+ */
 type Step = string | { readonly element: PathElement }
 
 /** Compares two objects that fit their type. No field is in more than one of the three sets. */
@@ -129,7 +132,10 @@ class CompareWalker implements Comparison {
     }
   }
 
-  /** Items of one identity. Duplicates are owned as one: they are compared as a whole, before and after. */
+  /**
+   * Items of one identity. Duplicates are owned as one: they are compared as a whole, before and
+   * after.
+   */
   #items(old: JsonValue[], next: JsonValue[], type: TypeDef): void {
     if (old.length <= 1 && next.length <= 1) this.compare(old[0], next[0], type)
     else if (old.length >= 2 && next.length >= 2) {

@@ -1,5 +1,5 @@
-// Conflicts of an apply and the 409 that names them. Called by apply.ts; calls status.ts.
-// Ref: apimachinery/pkg/util/managedfields/internal/conflict.go
+// Conflicts of an apply and the 409 that names them. Called by apply.ts; calls status.ts. Ref:
+// apimachinery/pkg/util/managedfields/internal/conflict.go
 
 import { failure, type StatusError } from '../status.ts'
 import { type FieldSet, printPath } from './field-set.ts'
@@ -12,7 +12,10 @@ export interface ApplyConflict {
   readonly path: readonly PathElement[]
 }
 
-/** An apply that would change fields of others, and may not. The caller makes it a Status by `conflictStatus`. */
+/**
+ * An apply that would change fields of others, and may not. The caller makes it a Status by
+ * `conflictStatus`.
+ */
 export class ApplyConflictError extends Error {
   override readonly name = 'ApplyConflictError'
   readonly conflicts: readonly ApplyConflict[]

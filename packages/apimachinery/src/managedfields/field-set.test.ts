@@ -1,3 +1,4 @@
+// Tests of field-set.ts and path-element.ts. Run by node:test.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

@@ -1,6 +1,6 @@
-// A set of field paths as a tree, its algebra, and its fieldsV1 JSON. Sets are immutable once shared: the operations
-// return new sets and reuse unchanged subtrees. Called by the walkers and by apply.ts; calls path-element.ts.
-// Ref: structured-merge-diff/fieldpath/{set,serialize}.go
+// A set of field paths as a tree, its algebra, and its fieldsV1 JSON. Sets are immutable once
+// shared: the operations return new sets and reuse unchanged subtrees. Called by the walkers and by
+// apply.ts; calls path-element.ts. Ref: structured-merge-diff/fieldpath/{set,serialize}.go
 
 import { isObject, type JsonObject, setOwn } from '../json.ts'
 import {
@@ -89,7 +89,10 @@ export class FieldSet {
     return new FieldSet(nodes)
   }
 
-  /** Paths of this set that are not in the other. A parent in the other does not take its children away. */
+  /**
+   * Paths of this set that are not in the other. A parent in the other does not take its children
+   * away.
+   */
   difference(other: FieldSet): FieldSet {
     return this.without(other, false)
   }
@@ -134,7 +137,10 @@ export class FieldSet {
     return true
   }
 
-  /** Every path of the set: at each level its members first, then what lies below, both in upstream's order. */
+  /**
+   * Every path of the set: at each level its members first, then what lies below, both in
+   * upstream's order.
+   */
   paths(): PathElement[][] {
     const found: PathElement[][] = []
     collectPaths(this, [], found)

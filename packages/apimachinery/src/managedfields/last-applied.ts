@@ -1,5 +1,6 @@
-// The annotation of kubectl's client-side apply: what it allows a server-side apply to take over, and keeping it current.
-// Called by apply.ts; calls typed.ts. Ref: apimachinery/pkg/util/managedfields/internal/lastapplied{,manager,updater}.go
+// The annotation of kubectl's client-side apply: what it allows a server-side apply to take over,
+// and keeping it current. Called by apply.ts; calls typed.ts. Ref:
+// apimachinery/pkg/util/managedfields/internal/lastapplied{,manager,updater}.go
 
 import { isObject, type JsonObject, type JsonValue } from '../json.ts'
 import { compareTyped } from './compare.ts'
@@ -10,10 +11,16 @@ import { ListItemError, TypedError, toFieldSet, validateTyped } from './typed.ts
 import { metadataOf } from './update.ts'
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
-/** All annotations of an object together. Ref: apimachinery/pkg/api/validation/objectmeta.go TotalAnnotationSizeLimitB */
+/**
+ * All annotations of an object together. Ref: apimachinery/pkg/api/validation/objectmeta.go
+ * TotalAnnotationSizeLimitB
+ */
 const ANNOTATION_BYTES_MAX = 256 * 1024
 
-/** The fields the last client-side apply wrote and nobody changed since; undefined when it left no usable trace. */
+/**
+ * The fields the last client-side apply wrote and nobody changed since; undefined when it left no
+ * usable trace.
+ */
 export function allowedByLastApplied(
   live: JsonObject,
   type: TypeDef,
@@ -36,7 +43,10 @@ export function allowedByLastApplied(
   }
 }
 
-/** The object with an annotation it has brought up to what is applied now, or dropped where that is too large. */
+/**
+ * The object with an annotation it has brought up to what is applied now, or dropped where that is
+ * too large.
+ */
 export function syncLastApplied(object: JsonObject, applied: JsonObject): JsonObject {
   const metadata = metadataOf(object)
   const { [LAST_APPLIED]: last, ...others } = metadata.annotations ?? {}

@@ -1,5 +1,5 @@
-// The name a write goes by in managedFields. Called by the verbs; calls nothing.
-// Ref: apiserver/pkg/endpoints/handlers/create.go managerOrUserAgent
+// The name a write goes by in managedFields. Called by the verbs; calls nothing. Ref:
+// apiserver/pkg/endpoints/handlers/create.go managerOrUserAgent
 
 const FIELD_MANAGER_BYTES_MAX = 128
 

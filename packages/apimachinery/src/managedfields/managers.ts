@@ -1,6 +1,6 @@
-// Who owns what: metadata.managedFields read into field sets and written back in upstream's order. Called by
-// track-update.ts and apply.ts; calls field-set.ts.
-// Ref: apimachinery/pkg/util/managedfields/internal/{managedfields,capmanagers,stripmeta,buildmanagerinfo}.go
+// Who owns what: metadata.managedFields read into field sets and written back in upstream's order.
+// Called by track-update.ts and apply.ts; calls field-set.ts. Ref: apimachinery/pkg/util/managedfie
+// lds/internal/{managedfields,capmanagers,stripmeta,buildmanagerinfo}.go
 
 import { isObject } from '../json.ts'
 import type { ManagedFieldsEntry } from '../meta.ts'
@@ -11,7 +11,10 @@ import { childType, handledKind } from './typed.ts'
 
 export type Operation = 'Apply' | 'Update'
 
-/** One manager's fields. `entry` is what was read; it is written again if neither set nor time changed. */
+/**
+ * One manager's fields. `entry` is what was read; it is written again if neither set nor time
+ * changed.
+ */
 export interface Manager {
   readonly manager: string
   readonly operation: Operation
@@ -35,8 +38,9 @@ export class ManagedFieldsError extends Error {
 }
 
 /**
- * What makes a manager one: an applier's API version may change, an updater with another version is another.
- * Conflicts are listed in the order of these texts, so they are spelled as upstream spells them.
+ * What makes a manager one: an applier's API version may change, an updater with another version is
+ * another. Conflicts are listed in the order of these texts, so they are spelled as upstream spells
+ * them.
  */
 export function managerId(
   manager: Pick<Manager, 'manager' | 'operation' | 'apiVersion' | 'subresource'>,
@@ -50,7 +54,10 @@ export function managerId(
   })
 }
 
-/** Reads managedFields. Throws ManagedFieldsError, with upstream's text, for entries that cannot be read. */
+/**
+ * Reads managedFields. Throws ManagedFieldsError, with upstream's text, for entries that cannot be
+ * read.
+ */
 export function readManagers(entries: readonly ManagedFieldsEntry[]): Managers {
   const managers: Managers = new Map()
   for (const [index, entry] of entries.entries()) {
@@ -83,7 +90,9 @@ function readManager(entry: ManagedFieldsEntry, index: number): Manager {
   }
 }
 
-/** The managedFields of the managers, in upstream's order; undefined when nobody manages anything. */
+/**
+ * The managedFields of the managers, in upstream's order; undefined when nobody manages anything.
+ */
 export function writeManagers(managers: Managers): ManagedFieldsEntry[] | undefined {
   if (managers.size === 0) return undefined
   return [...managers.values()].sort(compareManagers).map(writeManager)
@@ -190,8 +199,8 @@ export function capUpdateManagers(managers: Managers): void {
 }
 
 /**
- * Adapts a set to types that changed since it was written: what is now owned as a whole loses its inner fields.
- * Ref: structured-merge-diff/typed/reconcile_schema.go
+ * Adapts a set to types that changed since it was written: what is now owned as a whole loses its
+ * inner fields. Ref: structured-merge-diff/typed/reconcile_schema.go
  */
 export function reconcileSet(set: FieldSet, type: TypeDef): FieldSet {
   if (handledKind(type.kinds) === MAP && type.map.deduced) return set

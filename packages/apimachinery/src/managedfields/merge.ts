@@ -1,5 +1,6 @@
-// The two ways apply changes an object: merge what is applied into what is live, and take out fields given up. Called by
-// apply.ts; calls typed.ts. Ref: structured-merge-diff/typed/{merge,remove}.go, fieldpath/set.go EnsureNamedFieldsAreMembers
+// The two ways apply changes an object: merge what is applied into what is live, and take out
+// fields given up. Called by apply.ts; calls typed.ts. Ref: structured-merge-
+// diff/typed/{merge,remove}.go, fieldpath/set.go EnsureNamedFieldsAreMembers
 
 import { isObject, type JsonObject, type JsonValue, setOwn } from '../json.ts'
 import { isEmptyList, isEmptyMap } from './compare.ts'
@@ -11,8 +12,9 @@ import { childType, deduceKinds, handledKind, listItemElement } from './typed.ts
 type Value = JsonValue | undefined
 
 /**
- * The live value with the applied one merged in: applied leaves win, nothing is removed, and the order of list items
- * is the applied one where it says something. The result shares unchanged parts with its sources.
+ * The live value with the applied one merged in: applied leaves win, nothing is removed, and the
+ * order of list items is the applied one where it says something. The result shares unchanged parts
+ * with its sources.
  */
 export function mergeTyped(live: Value, applied: Value, type: TypeDef): Value {
   if (applied === undefined) return live
@@ -61,7 +63,10 @@ interface Item {
   readonly value: JsonValue
 }
 
-/** Items both sides have stand in the applied order; items only one side has keep their place between them. */
+/**
+ * Items both sides have stand in the applied order; items only one side has keep their place
+ * between them.
+ */
 function mergeLists(live: Value, applied: Value, list: ListDef): Value {
   const left = itemsOf(list, live)
   const right = itemsOf(list, applied)
@@ -142,7 +147,10 @@ class ListMerge {
   }
 }
 
-/** The value without the items and fields of a set. Containers left empty, and atomic ones entered, become null. */
+/**
+ * The value without the items and fields of a set. Containers left empty, and atomic ones entered,
+ * become null.
+ */
 export function removeFields(value: JsonValue, fields: FieldSet, type: TypeDef): JsonValue {
   switch (handledKind(deduceKinds(type, value))) {
     case MAP:
@@ -181,7 +189,10 @@ function removeItems(value: JsonValue[], fields: FieldSet, list: ListDef): JsonV
   return kept.length > 0 ? kept : null
 }
 
-/** The set with every named field on the way to its paths added; keys of maps and list items are not. */
+/**
+ * The set with every named field on the way to its paths added; keys of maps and list items are
+ * not.
+ */
 export function withNamedParents(set: FieldSet, type: TypeDef | undefined): FieldSet {
   const nodes = new Map<PathElement, FieldNode>()
   for (const [element, node] of set.nodes) {

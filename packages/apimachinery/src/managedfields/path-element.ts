@@ -1,5 +1,5 @@
-// One step of a field path, kept as the text fieldsV1 uses for it: `f:name`, `k:{"port":80}`, `v:"x"`, `i:0`. The text
-// is canonical, so equal elements are equal strings. Called by field-set.ts and the walkers; calls nothing but json.ts.
+// One step of a field path as fieldsV1 spells it: `f:name`, `k:{"port":80}`, `v:"x"`, `i:0`. It is
+// canonical: equal elements are equal strings. Called by field-set.ts and the walkers; calls json.ts.
 // Ref: structured-merge-diff/fieldpath/{element,serialize-pe}.go, value/value.go
 
 import { isObject, type JsonObject, type JsonValue } from '../json.ts'
@@ -153,7 +153,9 @@ const ESCAPES: Record<string, string> = {
   '\u2029': '\\u2029',
 }
 
-/** JSON as Go's encoder writes it, HTML characters escaped: it is what stands inside fieldsV1 keys. */
+/**
+ * JSON as Go's encoder writes it, HTML characters escaped: it is what stands inside fieldsV1 keys.
+ */
 function goJson(value: JsonValue): string {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   const text = JSON.stringify(value)

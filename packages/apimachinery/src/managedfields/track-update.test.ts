@@ -1,3 +1,4 @@
+// Tests of track-update.ts. Run by node:test; each write is stored and written again.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JsonObject } from '../json.ts'
@@ -38,7 +39,8 @@ const CONFIG_MAP: SchemaNode = {
         presence: 'always',
         properties: new Map<string, SchemaNode>([
           ['items', { type: 'array', presence: 'always', listType: 'set', items: text }],
-          ['name', text],
+          ['name', { ...text, presence: 'always' }],
+          ['count', { type: 'integer', presence: 'always' }],
         ]),
       },
     ],
@@ -89,7 +91,7 @@ test('trackUpdate of a create owns every field but the system ones', () => {
     rules: ['r'],
     color: { r: '1' },
     free: { a: { b: [1] } },
-    template: { items: ['i'] },
+    template: { items: ['i'], name: '', count: 0 },
   })
   assert.deepEqual(managers(object), [
     {

@@ -1,6 +1,6 @@
-// Ownership after create, update and every patch but apply. Called by the write path for each object it stores; calls
-// compare.ts and managers.ts. A write that changes nothing costs one walk and keeps the entries it found.
-// Ref: apimachinery/pkg/util/managedfields/internal/{fieldmanager,managedfieldsupdater,skipnonapplied}.go
+// Ownership after every write that is no apply. Called by the write path for each object it stores;
+// a write that changes nothing costs one walk. Calls compare.ts and managers.ts.
+// Ref: apimachinery/pkg/util/managedfields/internal/{fieldmanager,managedfieldsupdater}.go
 
 import { equalJson, type JsonObject } from '../json.ts'
 import type { ManagedFieldsEntry } from '../meta.ts'
@@ -33,15 +33,18 @@ import {
 export interface UpdateToTrack extends OwnershipContext {
   /** What is stored; undefined for a create. */
   readonly live: JsonObject | undefined
-  /** What will be stored, defaults included. Its managedFields are what the request said about them. */
+  /**
+   * What will be stored, defaults included. Its managedFields are what the request said about them.
+   */
   readonly updated: JsonObject
   /** Who writes, see managerName. */
   readonly manager: string
 }
 
 /**
- * The managedFields of the object to store; undefined when nothing is tracked. Neither object is touched.
- * Objects that do not fit their schema keep the entries they have: validation refuses them later.
+ * The managedFields of the object to store; undefined when nothing is tracked. Neither object is
+ * touched. Objects that do not fit their schema keep the entries they have: validation refuses them
+ * later.
  */
 export function trackUpdate(update: UpdateToTrack): ManagedFieldsEntry[] | undefined {
   const liveEntries = managedFieldsOf(update.live)
@@ -73,8 +76,8 @@ function isStored(live: JsonObject | undefined): boolean {
 }
 
 /**
- * The managers the request sent along: none after a reset ([] or [{}]). Undefined when the stored ones count:
- * for subresources, and when the request's are absent, empty, unreadable or the same.
+ * The managers the request sent along: none after a reset ([] or [{}]). Undefined when the stored
+ * ones count: for subresources, and when the request's are absent, empty, unreadable or the same.
  */
 function requestedManagers(update: UpdateToTrack): Managers | undefined {
   const entries = managedFieldsOf(update.updated)

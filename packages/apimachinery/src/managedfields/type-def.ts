@@ -1,8 +1,8 @@
-// SchemaNodes as field ownership reads them: which values are scalars, lists or maps, and which of those are owned as a
-// whole. Made on first use and cached per node. Called by the walkers; reads schema/node.ts.
+// SchemaNodes as ownership reads them: what is a scalar, list or map, and what is owned as a whole.
+// Called by the walkers; reads schema/node.ts. Made on first use and cached per node.
 // Ref: kube-openapi/pkg/schemaconv/openapi.go, structured-merge-diff/schema/elements.go
 
-import type { JsonObject, JsonValue } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 import type { SchemaNode } from '../schema/node.ts'
 
 export const SCALAR = 1
@@ -38,12 +38,12 @@ export interface TypeDef {
 /** A named field. Its type is made on first use, as schemas may contain themselves. */
 export class FieldDef {
   readonly default: JsonValue | undefined
-  /** What stands for the absent field of a Go struct: `{}` for a struct, null for a list or map. */
-  readonly zero: JsonObject | null | undefined
+  /** What an absent field of a Go struct is written as; undefined when it is left out. */
+  readonly zero: JsonValue | undefined
   readonly #make: () => TypeDef
   #type: TypeDef | undefined
 
-  constructor(make: () => TypeDef, zero?: JsonObject | null, defaultValue?: JsonValue) {
+  constructor(make: () => TypeDef, zero?: JsonValue, defaultValue?: JsonValue) {
     this.#make = make
     this.zero = zero
     this.default = defaultValue
@@ -170,10 +170,22 @@ function makeType(node: SchemaNode, inherited: boolean): TypeDef {
 
 function listDef(node: SchemaNode, preserve: boolean): ListDef {
   return {
-    atomic: node.listType !== 'set' && node.listType !== 'map',
-    keys: node.listType === 'map' ? (node.listMapKeys ?? []) : [],
+    ...itemIdentity(node),
     element: node.items === undefined ? UNTYPED_ATOMIC : typeOf(node.items, preserve),
   }
+}
+
+/**
+ * The list type says it; a list without one is what strategic merge takes it for, and else owned as
+ * a whole.
+ */
+function itemIdentity(node: SchemaNode): Pick<ListDef, 'atomic' | 'keys'> {
+  const { listType, listMapKeys = [], patchStrategy, patchMergeKey } = node
+  if (listType === undefined) {
+    const keys = patchMergeKey === undefined ? [] : [patchMergeKey]
+    return { atomic: patchStrategy?.includes('merge') !== true, keys }
+  }
+  return { atomic: listType === 'atomic', keys: listType === 'map' ? listMapKeys : [] }
 }
 
 function mapDef(node: SchemaNode, preserve: boolean): MapDef {
@@ -193,10 +205,23 @@ function mapDef(node: SchemaNode, preserve: boolean): MapDef {
 }
 
 /** Fields a Go struct writes even when they are empty are never new nor gone. */
-function zeroOf(node: SchemaNode): JsonObject | null | undefined {
+function zeroOf(node: SchemaNode): JsonValue | undefined {
   if (node.presence !== 'always') return undefined
-  if (node.type === 'object') return (node.properties?.size ?? 0) > 0 ? {} : null
-  return node.type === 'array' ? null : undefined
+  if (node.nullable) return null
+  switch (node.type) {
+    case 'object':
+      return (node.properties?.size ?? 0) > 0 ? {} : null
+    case 'array':
+      return null
+    case 'string':
+      return node.format === 'duration' ? '0s' : ''
+    case 'boolean':
+      return false
+    case undefined:
+      return node.format === 'quantity' ? '0' : node.intOrString ? 0 : null
+    default:
+      return 0
+  }
 }
 
 function withObjectFields(node: SchemaNode, inherited: boolean): TypeDef {

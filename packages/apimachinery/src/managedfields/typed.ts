@@ -1,6 +1,6 @@
-// Values seen through their type: does an object fit, and which fields does it set. Called by track-update.ts and
-// apply.ts; calls type-def.ts for types and path-element.ts for the identity of list items.
-// Ref: structured-merge-diff/typed/{helpers,validate,tofieldset}.go
+// Values seen through their type: does an object fit, and which fields does it set. Called by
+// track-update.ts and apply.ts; calls type-def.ts for types and path-element.ts for the identity of
+// list items. Ref: structured-merge-diff/typed/{helpers,validate,tofieldset}.go
 
 import { goTypeName, printGo, printGoSyntax } from '../go-value.ts'
 import { isObject, type JsonObject, type JsonValue } from '../json.ts'
@@ -79,8 +79,8 @@ function keyedElement(list: ListDef, item: JsonValue | undefined): PathElement {
 }
 
 /**
- * Checks that a value fits its type. Sets and list maps may hold equal items only with `allowDuplicates`.
- * Throws TypedError with upstream's text.
+ * Checks that a value fits its type. Sets and list maps may hold equal items only with
+ * `allowDuplicates`. Throws TypedError with upstream's text.
  */
 export function validateTyped(
   value: JsonValue,

@@ -1,5 +1,6 @@
-// How a changed object changes its managers: whoever writes a field takes it, whoever's field is gone loses it. Called by
-// track-update.ts and apply.ts; calls managers.ts. Ref: structured-merge-diff/merge/update.go
+// How a changed object changes its managers: whoever writes a field takes it, whoever's field is
+// gone loses it. Called by track-update.ts and apply.ts; calls managers.ts. Ref: structured-merge-
+// diff/merge/update.go
 
 import type { JsonObject } from '../json.ts'
 import type { ManagedFieldsEntry, ObjectMeta } from '../meta.ts'
@@ -19,7 +20,9 @@ export interface OwnershipContext {
   readonly now: Date
   /** Field paths the strategy resets, which a writer therefore neither takes nor owns. */
   readonly resetFields?: readonly (readonly string[])[] | undefined
-  /** False for versions no longer served: their managers are forgotten. All are served by default. */
+  /**
+   * False for versions no longer served: their managers are forgotten. All are served by default.
+   */
   readonly servesVersion?: ((apiVersion: string) => boolean) | undefined
 }
 
@@ -38,7 +41,9 @@ export function resetSetOf(context: OwnershipContext): FieldSet {
   return FieldSet.ofFields(...(context.resetFields ?? []))
 }
 
-/** Managers with sets that fit the schema of today; managers of versions that are gone are dropped. */
+/**
+ * Managers with sets that fit the schema of today; managers of versions that are gone are dropped.
+ */
 export function reconcileManagers(
   managers: Managers,
   type: TypeDef,
@@ -71,7 +76,9 @@ export function conflictsOf(
   return conflicts
 }
 
-/** Takes conflicting and removed fields from every manager but `self`; those left with nothing go. */
+/**
+ * Takes conflicting and removed fields from every manager but `self`; those left with nothing go.
+ */
 export function takeFields(
   managers: Managers,
   comparison: Comparison,

@@ -1,8 +1,12 @@
-// How Go's JSON decoder names the kind of a value it could not store. Called by the patch decoders for their 400 texts.
+// How Go's JSON decoder names the kind of a value it could not store. Called by the patch decoders
+// for their 400 texts.
 
 import type { JsonValue } from '../json.ts'
 
-/** `object`, `array`, `string`, `number`, `bool` or `null`. Ref: encoding/json UnmarshalTypeError.Value */
+/**
+ * `object`, `array`, `string`, `number`, `bool` or `null`. Ref: encoding/json
+ * UnmarshalTypeError.Value
+ */
 export function goJsonType(value: JsonValue): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'array'

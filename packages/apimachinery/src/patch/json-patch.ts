@@ -1,6 +1,6 @@
-// JSON Patch (RFC 6902) with the behaviour of evanphx/json-patch v4, which kube-apiserver uses: negative indices,
-// `replace` of an absent map key, `test` null of an absent key. Called by the patch verb; calls json.ts and status.ts.
-// Ref: gopkg.in/evanphx/json-patch.v4@v4.13.0/patch.go, apiserver/pkg/endpoints/handlers/patch.go
+// JSON Patch (RFC 6902) as evanphx/json-patch v4 does it: negative indices, `replace` of an absent
+// key, `test` null of an absent key. Called by the patch verb; calls json.ts and status.ts.
+// Ref: gopkg.in/evanphx/json-patch.v4/patch.go, apiserver/pkg/endpoints/handlers/patch.go
 
 import { cloneJson, equalJson, isObject, type JsonObject, type JsonValue, setOwn } from '../json.ts'
 import { badRequest, failure, requestEntityTooLarge, type StatusError } from '../status.ts'
@@ -86,8 +86,8 @@ function checkMembers(operation: JsonObject, index: number): string[] {
 }
 
 /**
- * The document after all operations; the one given is not touched.
- * Throws StatusError 422 (upstream's generic text, `cause` a PatchError) when an operation does not apply.
+ * The document after all operations; the one given is not touched. Throws StatusError 422
+ * (upstream's generic text, `cause` a PatchError) when an operation does not apply.
  */
 export function applyJsonPatch(doc: JsonValue, operations: JsonPatchOperations): JsonValue {
   if (operations.length === 0) return doc
@@ -198,7 +198,10 @@ class Run {
     return getAt(container, key)
   }
 
-  /** The container a pointer's last segment is looked up in. What stands before the first slash is ignored. */
+  /**
+   * The container a pointer's last segment is looked up in. What stands before the first slash is
+   * ignored.
+   */
   private find(
     operation: JsonObject,
     member: 'path' | 'from',

@@ -1,14 +1,16 @@
-// JSON Merge Patch (RFC 7386) as evanphx/json-patch v4 does it. Called by the patch verb; calls json.ts and status.ts.
-// Ref: gopkg.in/evanphx/json-patch.v4@v4.13.0/merge.go, apiserver/pkg/endpoints/handlers/patch.go
+// JSON Merge Patch (RFC 7386) as evanphx/json-patch v4 does it. Called by the patch verb; calls
+// json.ts and status.ts. Ref: gopkg.in/evanphx/json-patch.v4@v4.13.0/merge.go,
+// apiserver/pkg/endpoints/handlers/patch.go
 
 import { isObject, type JsonObject, type JsonValue, setOwn } from '../json.ts'
 import { badRequest } from '../status.ts'
 import { goJsonType } from './go-json-type.ts'
 
 /**
- * The document with the patch merged in. Neither argument is touched; the result shares their unchanged parts.
- * `strict` is true under fieldValidation Warn and Strict, where upstream takes only objects.
- * Throws StatusError 400 for a patch that is neither an object nor (without strict) an array.
+ * The document with the patch merged in. Neither argument is touched; the result shares their
+ * unchanged parts. `strict` is true under fieldValidation Warn and Strict, where upstream takes
+ * only objects. Throws StatusError 400 for a patch that is neither an object nor (without strict)
+ * an array.
  */
 export function applyMergePatch(
   doc: JsonValue,
@@ -40,7 +42,10 @@ function mergeObjects(doc: JsonObject, patch: JsonObject): JsonObject {
   return merged
 }
 
-/** Over an object, an array or scalar lands as it is; anywhere else it loses the nulls of its objects. */
+/**
+ * Over an object, an array or scalar lands as it is; anywhere else it loses the nulls of its
+ * objects.
+ */
 function mergeValue(current: JsonValue | undefined, patch: JsonValue | undefined): JsonValue {
   if (patch === undefined) return null
   if (!isObject(current)) return withoutNulls(patch)

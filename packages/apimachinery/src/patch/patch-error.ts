@@ -1,5 +1,6 @@
 // Why a patch cannot be applied to a document, before anyone decides which Status that becomes.
-// Thrown by the three patch mechanisms; the verbs see it directly or as the `cause` of a StatusError.
+// Thrown by the three patch mechanisms; the verbs see it directly or as the `cause` of a
+// StatusError.
 
 export type PatchErrorCode =
   | 'testFailed'

@@ -1,5 +1,5 @@
-// Lists in a strategic merge patch: merging by key or as sets, and the order of what comes out. Called by
-// strategic-merge.ts only. Ref: apimachinery/pkg/util/strategicpatch/patch.go
+// Lists in a strategic merge patch: merging by key or as sets, and the order of what comes out.
+// Called by strategic-merge.ts only. Ref: apimachinery/pkg/util/strategicpatch/patch.go
 
 import { goTypeName, printGo } from '../go-value.ts'
 import { isObject, type JsonObject, type JsonValue } from '../json.ts'
@@ -47,7 +47,10 @@ export function deleteScalars(original: JsonValue[], toDelete: JsonValue[]): Jso
   return original.filter(item => !deleted.has(item))
 }
 
-/** Both lists without duplicates: the last item takes the place of a duplicate, which ordering undoes later. */
+/**
+ * Both lists without duplicates: the last item takes the place of a duplicate, which ordering
+ * undoes later.
+ */
 export function mergeScalars(original: JsonValue[], patch: JsonValue[]): JsonValue[] {
   const items = [...original, ...patch]
   for (let i = 0; i < items.length - 1; i++) {
@@ -108,7 +111,9 @@ export function mergeKeyed(
   return merged
 }
 
-/** Throws PatchError unless the items of a patch come in the order that $setElementOrder gives them. */
+/**
+ * Throws PatchError unless the items of a patch come in the order that $setElementOrder gives them.
+ */
 export function matchesOrder(patch: JsonValue[], order: JsonValue[], mergeKey: string): void {
   if (patch.length === 0 || order.length === 0) return
   const items = mergeKey === '' ? patch : patch.filter(item => !isDeletion(item))
@@ -155,7 +160,10 @@ interface Ordering {
   readonly isMaps: boolean
 }
 
-/** The merged items: those of the patch in its order, the others in the server's, interleaved by the server's. */
+/**
+ * The merged items: those of the patch in its order, the others in the server's, interleaved by the
+ * server's.
+ */
 export function orderList({
   merged,
   patchOrder,

@@ -1,3 +1,4 @@
+// Tests of strategic-merge.ts. Run by node:test; calls only what the package exports.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

@@ -1,7 +1,6 @@
-// Strategic merge patch of built-in kinds: lists merge by key, and directives ($patch, $retainKeys, $setElementOrder/x,
-// $deleteFromPrimitiveList/x) say what a plain merge cannot. Called by the patch verb; the schema's patchStrategy and
-// patchMergeKey drive it, strategic-list.ts merges and orders lists.
-// Ref: apimachinery/pkg/util/strategicpatch/patch.go, apiserver/pkg/endpoints/handlers/patch.go
+// Strategic merge patch of built-in kinds, driven by the schema's patchStrategy and patchMergeKey.
+// Called by the patch verb; strategic-list.ts merges and orders the lists.
+// Ref: apimachinery/pkg/util/strategicpatch, apiserver/pkg/endpoints/handlers/patch.go
 
 import { goTypeName, printGo } from '../go-value.ts'
 import { cloneJson, isObject, type JsonObject, type JsonValue, setOwn } from '../json.ts'
@@ -28,13 +27,16 @@ const DELETE_LIST = '$deleteFromPrimitiveList'
 const SET_ORDER = '$setElementOrder'
 const RETAIN_KEYS_FORMAT = 'invalid patch format of retainKeys'
 
-/** Inner errors a client gets as a 400 or a 422; every other one is a 500. Ref: interpretStrategicMergePatchError */
+/**
+ * Inner errors a client gets as a 400 or a 422; every other one is a 500. Ref:
+ * interpretStrategicMergePatchError
+ */
 const CODES: Partial<Record<PatchErrorCode, 400 | 422>> = { badFormat: 400, listOfLists: 422 }
 
 /**
- * The document with the patch merged in. Neither argument is touched.
- * Throws StatusError, its cause a PatchError: 400 for a malformed directive, 422 for lists of lists, 500 for a patch
- * that does not fit the schema, as kube-apiserver does.
+ * The document with the patch merged in. Neither argument is touched. Throws StatusError, its cause
+ * a PatchError: 400 for a malformed directive, 422 for lists of lists, 500 for a patch that does
+ * not fit the schema, as kube-apiserver does.
  */
 export function applyStrategicMergePatch(
   doc: JsonObject,
@@ -93,7 +95,10 @@ function unknownDirective(directive: JsonValue | undefined, patch: JsonObject): 
   return new PatchError('unknownDirective', message)
 }
 
-/** $retainKeys lists the only keys that may be left, and every key the patch sets must be among them. */
+/**
+ * $retainKeys lists the only keys that may be left, and every key the patch sets must be among
+ * them.
+ */
 function retainKeys(original: JsonObject, patch: JsonObject): void {
   if (!Object.hasOwn(patch, RETAIN_KEYS)) return
   const list = patch[RETAIN_KEYS]
@@ -209,7 +214,8 @@ function mergeListOfMaps(
   )
   const patchOrder = split.patch
   const ordering = { merged, patchOrder, serverOrder: split.original, mergeKey, isMaps: true }
-  // Upstream's new items take the places that deleted ones left, and count as the server's from there on.
+  // Upstream's new items take the places that deleted ones left, and count as the server's from
+  // there on.
   return { items: orderList(ordering), serverOrder: merged.slice(0, original.length) }
 }
 
@@ -287,7 +293,7 @@ function kindOf(node: SchemaNode | undefined): string {
   }
 }
 
+/** A map may have a named Go type, a struct never has free keys. */
 function isStruct(node: SchemaNode): boolean {
-  if (node.goType !== undefined) return !node.goType.replace(/^\*/, '').startsWith('map[')
-  return node.additionalProperties === undefined
+  return node.additionalProperties === undefined && node.goType?.startsWith('map[') !== true
 }
