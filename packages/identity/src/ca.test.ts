@@ -45,6 +45,13 @@ describe('openPki()', () => {
     assert.ok(written.equals(createPublicKey(tokenKey)))
   })
 
+  it('makes the kind of token key it is asked for, and keeps the one there is', async () => {
+    const first = await openPki(directory, { now: NOW, tokenAlgorithm: 'ES256' })
+    assert.equal(first.tokenKey.asymmetricKeyType, 'ec')
+    const second = await openPki(directory, { now: NOW, tokenAlgorithm: 'RS256' })
+    assert.ok(second.tokenKey.equals(first.tokenKey))
+  })
+
   it('certifies the key again when a crash left it without a certificate', async () => {
     const first = await openPki(directory, { now: NOW })
     await rm(file('ca.crt'))

@@ -30,6 +30,12 @@ export class PkiError extends Error {
   override readonly name = 'PkiError'
 }
 
+/**
+ * How new token keys sign. RS256 is the default, as clients that verify tokens by the JWKS alone accept nothing else
+ * unless told; ES256 is made in no time and its tokens are shorter.
+ */
+export type TokenAlgorithm = 'RS256' | 'ES256'
+
 /** What DIR/pki holds. */
 export interface Pki {
   readonly directory: string
@@ -42,12 +48,15 @@ export interface Pki {
  * Loads DIR/pki, making what is missing: ca.crt, ca.key, sa.key, sa.pub. Throws PkiError when a file is there
  * but unreadable, or when ca.crt has lost its key: a new authority would lock every client out silently.
  */
-export async function openPki(dataDirectory: string, options: { now: Date }): Promise<Pki> {
+export async function openPki(
+  dataDirectory: string,
+  options: { readonly now: Date; readonly tokenAlgorithm?: TokenAlgorithm },
+): Promise<Pki> {
   const directory = join(dataDirectory, 'pki')
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const [authority, tokenKey] = await Promise.all([
     openAuthority(directory, options.now),
-    openTokenKey(directory),
+    openTokenKey(directory, options.tokenAlgorithm ?? 'RS256'),
   ])
   return { directory, authority, tokenKey }
 }
@@ -109,7 +118,7 @@ async function certify(paths: Paths, key: KeyObject, now: Date): Promise<Issuer>
   return { certificate, key }
 }
 
-async function openTokenKey(directory: string): Promise<KeyObject> {
+async function openTokenKey(directory: string, algorithm: TokenAlgorithm): Promise<KeyObject> {
   const path = join(directory, 'sa.key')
   const text = await read(path)
   if (text !== undefined) {
@@ -117,7 +126,7 @@ async function openTokenKey(directory: string): Promise<KeyObject> {
     if (key === undefined) throw new PkiError(`${path} is not a private key`)
     return key
   }
-  const key = await generateTokenKey()
+  const key = await generateTokenKey(algorithm)
   await write(join(directory, 'sa.pub'), publicKeyPem(key))
   await write(path, privateKeyPem(key))
   return key
@@ -125,11 +134,9 @@ async function openTokenKey(directory: string): Promise<KeyObject> {
 
 const generateKeyPairAsync = promisify(generateKeyPair)
 
-/**
- * RSA, since clients that verify tokens against the JWKS alone accept RS256 and nothing else unless told.
- * The search for primes takes 10 to 100 ms by luck, so two run at once off the main thread and the first wins.
- */
-async function generateTokenKey(): Promise<KeyObject> {
+/** The search for primes takes 10 to 100 ms by luck: two run at once, and the first wins. */
+async function generateTokenKey(algorithm: TokenAlgorithm): Promise<KeyObject> {
+  if (algorithm === 'ES256') return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
   const search = () => generateKeyPairAsync('rsa', { modulusLength: RSA_BITS })
   return (await Promise.race([search(), search()])).privateKey
 }
