@@ -1,5 +1,6 @@
 // The package's public face: everything other packages may use. Grouped by file; helpers stay private.
 export * from './assert.ts'
+export * from './cel/index.ts'
 export * from './codec/builtin-openapi.ts'
 export * from './codec/decode-error.ts'
 export * from './codec/field-table.ts'

@@ -1,5 +1,5 @@
 // The group apps: Deployments, ReplicaSets, DaemonSets, StatefulSets and ControllerRevisions. Stored and validated;
-// no controller acts on them. Read by resources/all.ts.
+// no controller acts on them. Read by resources/index.ts.
 // Ref: kubernetes/pkg/apis/apps/v1/defaults.go, kubernetes/pkg/apis/apps/validation
 
 import {

@@ -1,5 +1,5 @@
 // The group authentication.k8s.io: questions about identities. They are answered and never stored.
-// Read by resources/all.ts; the token check is auth/authenticate.ts.
+// Read by resources/index.ts; the token check is auth/authenticate.ts.
 // Ref: kubernetes/pkg/registry/authentication/{tokenreview,selfsubjectreview}/storage.go
 
 import { badRequest, type JsonObject, type KubeObject } from '@podless/apimachinery'

@@ -1,5 +1,5 @@
 // The group authorization.k8s.io: questions about permissions. They are answered and never stored.
-// Read by resources/all.ts; the answers come from the authorizer.
+// Read by resources/index.ts; the answers come from the authorizer.
 // Ref: kubernetes/pkg/registry/authorization/*, kubernetes/pkg/apis/authorization/validation/validation.go
 
 import {

@@ -1,4 +1,4 @@
-// The group autoscaling: HorizontalPodAutoscalers, stored as v2 and served as v1 too. Read by resources/all.ts.
+// The group autoscaling: HorizontalPodAutoscalers, stored as v2 and served as v1 too. Read by resources/index.ts.
 // Ref: kubernetes/pkg/apis/autoscaling/{v1,v2}/{conversion,defaults}.go, kubernetes/pkg/apis/autoscaling/validation
 
 import {
@@ -13,7 +13,15 @@ import {
 import type { Resource, Strategy } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, countColumn, NAME } from './columns.ts'
-import { ensureObject, fillDefaults, numberAt, objectAt, objectsAt, textAt, valueAt } from './reading.ts'
+import {
+  ensureObject,
+  fillDefaults,
+  numberAt,
+  objectAt,
+  objectsAt,
+  textAt,
+  valueAt,
+} from './reading.ts'
 
 const METRICS = 'autoscaling.alpha.kubernetes.io/metrics'
 const CURRENT = 'autoscaling.alpha.kubernetes.io/current-metrics'
@@ -33,26 +41,25 @@ function toV1(obj: KubeObject): void {
   const metrics = objectsAt(spec, 'metrics')
   const cpu = metrics.find(metric => isCpuShare(metric, 'target'))
   const others = metrics.filter(metric => metric !== cpu)
-  delete spec['metrics']
+  delete spec.metrics
   if (cpu !== undefined) {
-    spec['targetCPUUtilizationPercentage'] =
-      numberAt(cpu, 'resource.target.averageUtilization') ?? 0
+    spec.targetCPUUtilizationPercentage = numberAt(cpu, 'resource.target.averageUtilization') ?? 0
   }
   if (others.length > 0) carried[METRICS] = others
-  if (isObject(spec['behavior'])) carried[BEHAVIOR] = spec['behavior']
-  delete spec['behavior']
+  if (isObject(spec.behavior)) carried[BEHAVIOR] = spec.behavior
+  delete spec.behavior
   const current = objectsAt(status, 'currentMetrics')
   const currentCpu = current.find(metric => isCpuShare(metric, 'current'))
   if (currentCpu !== undefined) {
-    status['currentCPUUtilizationPercentage'] =
+    status.currentCPUUtilizationPercentage =
       numberAt(currentCpu, 'resource.current.averageUtilization') ?? 0
   }
   if (current.length > 0) carried[CURRENT] = [...current]
   if (objectsAt(status, 'conditions').length > 0) {
     carried[CONDITIONS] = [...objectsAt(status, 'conditions')]
   }
-  delete status['currentMetrics']
-  delete status['conditions']
+  delete status.currentMetrics
+  delete status.conditions
   fillDefaults(status, { currentReplicas: 0, desiredReplicas: 0 })
   const texts = Object.entries(carried).map(([key, value]) => [key, JSON.stringify(value)])
   if (texts.length > 0) {
@@ -74,15 +81,15 @@ function toV2(obj: KubeObject): void {
   const metrics = take(METRICS)
   const share = numberAt(spec, 'targetCPUUtilizationPercentage')
   const list = Array.isArray(metrics) ? metrics : []
-  delete spec['targetCPUUtilizationPercentage']
+  delete spec.targetCPUUtilizationPercentage
   if (share !== undefined) list.unshift(cpuTarget(share))
-  if (list.length > 0) spec['metrics'] = list
+  if (list.length > 0) spec.metrics = list
   const behavior = take(BEHAVIOR)
-  if (behavior !== undefined) spec['behavior'] = behavior
-  status['currentMetrics'] = take(CURRENT) ?? null
+  if (behavior !== undefined) spec.behavior = behavior
+  status.currentMetrics = take(CURRENT) ?? null
   const conditions = take(CONDITIONS)
-  if (conditions !== undefined) status['conditions'] = conditions
-  delete status['currentCPUUtilizationPercentage']
+  if (conditions !== undefined) status.conditions = conditions
+  delete status.currentCPUUtilizationPercentage
   fillDefaults(status, { desiredReplicas: 0 })
   if (Object.keys(obj.metadata.annotations ?? { any: '' }).length === 0) {
     delete obj.metadata.annotations
@@ -134,7 +141,7 @@ const v2Strategy: Strategy = {
   default: obj => {
     const spec = ensureObject(obj, 'spec')
     fillDefaults(spec, { minReplicas: 1 })
-    if (objectsAt(spec, 'metrics').length === 0) spec['metrics'] = [cpuTarget(DEFAULT_CPU_SHARE)]
+    if (objectsAt(spec, 'metrics').length === 0) spec.metrics = [cpuTarget(DEFAULT_CPU_SHARE)]
   },
 }
 const v1Strategy: Strategy = {

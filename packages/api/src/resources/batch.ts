@@ -1,4 +1,4 @@
-// The group batch: Jobs and CronJobs. Stored and validated; nothing runs them. Read by resources/all.ts.
+// The group batch: Jobs and CronJobs. Stored and validated; nothing runs them. Read by resources/index.ts.
 // Ref: kubernetes/pkg/apis/batch/v1/defaults.go, kubernetes/pkg/apis/batch/validation
 
 import {

@@ -1,4 +1,4 @@
-// The group coordination.k8s.io: Leases, which leader election and heartbeats write all day. Read by resources/all.ts.
+// The group coordination.k8s.io: Leases, which leader election and heartbeats write all day. Read by resources/index.ts.
 // Ref: kubernetes/pkg/apis/coordination/validation, kubernetes/pkg/registry/coordination/lease
 
 import { type FieldError, invalidValue, type KubeObject, nonNegative } from '@podless/apimachinery'

@@ -1,4 +1,4 @@
-// The group discovery.k8s.io: EndpointSlices. Read by resources/all.ts.
+// The group discovery.k8s.io: EndpointSlices. Read by resources/index.ts.
 // Ref: kubernetes/pkg/apis/discovery/validation, kubernetes/pkg/apis/discovery/v1/defaults.go
 
 import { isIP } from 'node:net'
@@ -18,7 +18,15 @@ import {
 import type { Resource } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, formatFirst, NAME, textColumn } from './columns.ts'
-import { fillDefaults, fillEmpty, numberAt, objectsAt, textAt, textsAt, valueAt } from './reading.ts'
+import {
+  fillDefaults,
+  fillEmpty,
+  numberAt,
+  objectsAt,
+  textAt,
+  textsAt,
+  valueAt,
+} from './reading.ts'
 
 const ADDRESS_TYPES = ['IPv4', 'IPv6', 'FQDN']
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP']
@@ -125,7 +133,7 @@ const endpointSlices = builtin({
     validate: errors,
     validateUpdate: (obj, old) => [
       ...errors(obj),
-      ...immutableField(obj['addressType'], old['addressType'], 'addressType'),
+      ...immutableField(obj.addressType, old.addressType, 'addressType'),
     ],
   },
   columns: [

@@ -1,4 +1,4 @@
-// The group networking.k8s.io: Ingress, IngressClass, NetworkPolicy, IPAddress, ServiceCIDR. Read by resources/all.ts.
+// The group networking.k8s.io: Ingress, IngressClass, NetworkPolicy, IPAddress, ServiceCIDR. Read by resources/index.ts.
 // Ref: kubernetes/pkg/apis/networking/validation, kubernetes/pkg/apis/networking/v1/defaults.go
 
 import { isIP } from 'node:net'
@@ -214,7 +214,7 @@ function policyErrors(obj: KubeObject): FieldError[] {
   const errors = validateLabelSelector(valueAt(obj, 'spec.podSelector') ?? {}, 'spec.podSelector')
   const types = textsAt(obj, 'spec.policyTypes')
   if (types.length > 2) {
-    const detail = "may not specify more than two policyTypes"
+    const detail = 'may not specify more than two policyTypes'
     errors.push(invalidValue('spec.policyTypes', [...types], detail))
   }
   types.forEach((type, index) => {
@@ -263,7 +263,7 @@ const networkPolicies = builtin({
       }
       if (textsAt(spec, 'policyTypes').length > 0) return
       const egress = objectsAt(spec, 'egress').length > 0
-      spec['policyTypes'] = egress ? ['Ingress', 'Egress'] : ['Ingress']
+      spec.policyTypes = egress ? ['Ingress', 'Egress'] : ['Ingress']
     },
     validate: policyErrors,
     validateUpdate: policyErrors,

@@ -1,4 +1,4 @@
-// The group node.k8s.io: RuntimeClasses. Read by resources/all.ts. Nodes themselves are core's.
+// The group node.k8s.io: RuntimeClasses. Read by resources/index.ts. Nodes themselves are core's.
 // Ref: kubernetes/pkg/apis/node/validation
 
 import {
@@ -26,7 +26,7 @@ const runtimeClasses = builtin({
   strategy: {
     allowUnconditionalUpdate: false,
     validate: errors,
-    validateUpdate: (obj, old) => immutableField(obj['handler'], old['handler'], 'handler'),
+    validateUpdate: (obj, old) => immutableField(obj.handler, old.handler, 'handler'),
   },
   columns: [NAME, textColumn('Handler', 'handler', 'What runs its pods.'), AGE],
 })

@@ -1,4 +1,4 @@
-// The group policy: PodDisruptionBudgets. Read by resources/all.ts. Evictions are a subresource of pods.
+// The group policy: PodDisruptionBudgets. Read by resources/index.ts. Evictions are a subresource of pods.
 // Ref: kubernetes/pkg/apis/policy/validation
 
 import {
@@ -30,7 +30,7 @@ function errors(obj: KubeObject): FieldError[] {
   const max = valueAt(obj, 'spec.maxUnavailable')
   const found: FieldError[] = []
   if (isSet(min) && isSet(max)) {
-    const spec = obj['spec']
+    const spec = obj.spec
     const detail = 'minAvailable and maxUnavailable cannot be both set'
     found.push(invalidValue('spec', isObject(spec) ? spec : null, detail))
   }

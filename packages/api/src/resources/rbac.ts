@@ -1,5 +1,5 @@
 // The group rbac.authorization.k8s.io: roles, their bindings, and the sums that aggregated roles are.
-// Read by resources/all.ts; who may write is auth/escalation.ts, what they mean auth/authorize.ts.
+// Read by resources/index.ts; who may write is auth/escalation.ts, what they mean auth/authorize.ts.
 // Ref: kubernetes/pkg/apis/rbac/{v1/defaults,validation/validation}.go, kubernetes/pkg/registry/rbac/*
 
 import {

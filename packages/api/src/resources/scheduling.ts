@@ -1,4 +1,4 @@
-// The group scheduling.k8s.io: PriorityClasses. Read by resources/all.ts.
+// The group scheduling.k8s.io: PriorityClasses. Read by resources/index.ts.
 // Ref: kubernetes/pkg/apis/scheduling/validation
 
 import {

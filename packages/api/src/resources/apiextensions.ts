@@ -1,0 +1,57 @@
+// The group apiextensions.k8s.io: CustomResourceDefinitions. Read by resources/index.ts; the rules are apimachinery's
+// schema/crd-*.ts, and controllers/crd.ts serves what they define.
+// Ref: apiextensions-apiserver/pkg/registry/customresourcedefinition/strategy.go
+
+import {
+  defaultCrd,
+  type KubeObject,
+  prepareCrdForCreate,
+  prepareCrdForUpdate,
+  validateCrd,
+  validateCrdStatus,
+  validateCrdUpdate,
+} from '@podless/apimachinery'
+import type { Column, Resource, Strategy } from '../resource.ts'
+import { builtin } from './builtin.ts'
+import { AGE, NAME } from './columns.ts'
+
+const CREATED_AT: Column = {
+  name: 'Created At',
+  type: 'date',
+  description: AGE.description,
+  cell: obj => obj.metadata.creationTimestamp ?? null,
+}
+
+/** Updates of status come here too: the spec is then the stored one, and the status is what was sent. */
+function prepareForUpdate(obj: KubeObject, old: KubeObject): void {
+  const { status } = obj
+  prepareCrdForUpdate(obj, old)
+  if (obj.spec === old.spec && status !== undefined) obj.status = status
+}
+
+const strategy: Strategy = {
+  hasGeneration: true,
+  allowUnconditionalUpdate: false,
+  // The name is the plural and the group; validateCrd says so, and checks what else a name must be.
+  validateName: () => [],
+  default: defaultCrd,
+  prepareForCreate: prepareCrdForCreate,
+  prepareForUpdate,
+  validate: validateCrd,
+  validateUpdate: validateCrdUpdate,
+}
+
+const definitions = builtin({
+  group: 'apiextensions.k8s.io',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  shortNames: ['crd', 'crds'],
+  categories: ['api-extensions'],
+  namespaced: false,
+  keyPrefix: '/registry/apiextensions.k8s.io/customresourcedefinitions',
+  strategy,
+  status: { validateUpdate: obj => validateCrdStatus(obj) },
+  columns: [NAME, CREATED_AT],
+})
+
+export const apiextensionsResources: readonly Resource[] = [definitions]
