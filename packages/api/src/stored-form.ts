@@ -1,13 +1,15 @@
 // An object between its stored form and its served form: storage version on write, served version on read, bytes spliced
 // instead of parsed wherever nothing but the apiVersion differs. Used by write.ts, respond.ts and the controllers.
 
-import { apiVersionOf, type KubeObject } from '@podless/apimachinery'
+import { apiVersionOf, cloneJson, type KubeObject } from '@podless/apimachinery'
 import type { StoredObject } from '@podless/storage'
 import type { Resource } from './resource.ts'
 
 /** The key an object of this resource is stored under. */
 export function keyOf(resource: Resource, namespace: string, name: string): string {
-  return resource.namespaced ? `${resource.keyPrefix}/${namespace}/${name}` : `${resource.keyPrefix}/${name}`
+  return resource.namespaced
+    ? `${resource.keyPrefix}/${namespace}/${name}`
+    : `${resource.keyPrefix}/${name}`
 }
 
 /** The prefix of a collection; all namespaces when `namespace` is empty. */
@@ -22,10 +24,20 @@ const headOf = (apiVersion: string, kind: string): string =>
 
 /** The bytes to store: wire order, the storage version's apiVersion, no resourceVersion. */
 export function encodeForStorage(obj: KubeObject, resource: Resource): Buffer {
-  const { apiVersion: _served, kind: _kind, metadata, ...rest } = obj
+  const form = storedForm(obj, resource)
+  const { apiVersion, kind: _kind, metadata, ...rest } = form
   const { resourceVersion: _revision, ...meta } = metadata
-  const apiVersion = apiVersionOf({ group: resource.gvr.group, version: resource.storageVersion })
-  return Buffer.from(JSON.stringify({ apiVersion, kind: resource.names.kind, metadata: meta, ...rest }))
+  return Buffer.from(
+    JSON.stringify({ apiVersion, kind: resource.names.kind, metadata: meta, ...rest }),
+  )
+}
+
+function storedForm(obj: KubeObject, resource: Resource): KubeObject {
+  const { group } = resource.gvr
+  const form = resource.onStore === undefined ? { ...obj } : cloneJson(obj)
+  form.apiVersion = apiVersionOf({ group, version: resource.storageVersion })
+  resource.onStore?.(form)
+  return form
 }
 
 /** The object as this resource's version serves it; the caller owns it. */
@@ -71,7 +83,7 @@ const OPEN_BRACE = Buffer.from('{')
  */
 export function listItemChunks(stored: StoredObject, resource: Resource): readonly Buffer[] {
   if (resource.crd !== undefined) return [servedBytes(stored, resource)]
-  const tail = tailOf(stored)
+  const tail = resource.onRead === undefined ? tailOf(stored) : undefined
   if (tail !== undefined) return [OPEN_BRACE, tail]
   const { apiVersion: _version, kind: _kind, ...rest } = decodeStored(stored, resource)
   return [Buffer.from(JSON.stringify(rest))]
