@@ -16,3 +16,16 @@ export function goExponent(exponent: number): string {
   const size = String(Math.abs(exponent)).padStart(2, '0')
   return `${exponent < 0 ? '-' : '+'}${size}`
 }
+
+/** A fixed number of decimals, halves to even as Go rounds them; the exact value counts, not its short form. */
+export function printFixed(value: number, decimals: number): string {
+  const size = Math.abs(value)
+  const sign = value < 0 || Object.is(value, -0) ? '-' : ''
+  if (size >= 1e21) return `${sign}${BigInt(size)}${decimals > 0 ? `.${'0'.repeat(decimals)}` : ''}`
+  const rounded = size.toFixed(decimals)
+  const exact = size.toFixed(Math.min(100, decimals + 40))
+  const cut = decimals === 0 ? exact.indexOf('.') : exact.indexOf('.') + 1 + decimals
+  const isHalf = /^\.?50*$/.test(exact.slice(cut))
+  const down = exact.slice(0, cut)
+  return `${sign}${isHalf && /[02468]$/.test(down) ? down : rounded}`
+}

@@ -179,7 +179,7 @@ export abstract class CelMap {
 
 /** A map made by an expression. Keys are strings, booleans and numbers; 1, 1u and 1.0 are one key. */
 export class ValueMap extends CelMap {
-  readonly #entries = new Map<string | boolean | bigint, readonly [CelValue, CelValue]>()
+  readonly #entries = new Map<Key, readonly [CelValue, CelValue]>()
 
   get size(): number {
     return this.#entries.size
@@ -208,14 +208,16 @@ export class ValueMap extends CelMap {
 /** A map that a macro accumulates: inserting changes it. */
 export class GrowingMap extends ValueMap {}
 
-function normalKey(key: CelValue): string | boolean | bigint | undefined {
+type Key = string | boolean | bigint | number
+
+function normalKey(key: CelValue): Key | undefined {
   switch (typeof key) {
     case 'string':
     case 'boolean':
     case 'bigint':
       return key
     case 'number':
-      return Number.isInteger(key) ? BigInt(key) : undefined
+      return Number.isInteger(key) ? BigInt(key) : key
     default:
       return key instanceof CelUint ? key.value : undefined
   }
@@ -282,8 +284,7 @@ export function equal(a: CelValue, b: CelValue): boolean | CelError {
   const left = plainNumber(a)
   if (left !== undefined) {
     const right = plainNumber(b)
-    // biome-ignore lint/suspicious/noDoubleEquals: only == compares a BigInt with a number by value.
-    return right !== undefined && left == right
+    return right !== undefined && orderNumbers(left, right) === 0
   }
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
   return equalObjects(a, b)
@@ -304,7 +305,7 @@ function equalObjects(a: object, b: object): boolean | CelError {
   return false
 }
 
-/** The number inside an int, uint or double. BigInt and number compare exactly in JavaScript. */
+/** The number inside an int, uint or double. */
 function plainNumber(value: CelValue): bigint | number | undefined {
   if (typeof value === 'bigint' || typeof value === 'number') return value
   return value instanceof CelUint ? value.value : undefined
@@ -316,9 +317,10 @@ export function compare(a: CelValue, b: CelValue): number | CelError {
   if (left !== undefined) {
     const right = plainNumber(b)
     if (right === undefined) return noSuchOverload()
-    if (Number.isNaN(left) || Number.isNaN(right))
+    if (Number.isNaN(left) || Number.isNaN(right)) {
       return new CelError('NaN values cannot be ordered')
-    return left < right ? -1 : left > right ? 1 : 0
+    }
+    return orderNumbers(left, right)
   }
   if (typeof a === 'string') return typeof b === 'string' ? compareText(a, b) : noSuchOverload()
   if (typeof a === 'boolean') {
@@ -328,6 +330,13 @@ export function compare(a: CelValue, b: CelValue): number | CelError {
   if (a instanceof CelTimestamp && b instanceof CelTimestamp) return order(a.nanos, b.nanos)
   if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b)
   return noSuchOverload()
+}
+
+/** An integer next to a double counts as the double nearest to it, as in cel-go. NaN equals nothing. */
+function orderNumbers(a: bigint | number, b: bigint | number): number {
+  if (typeof a === typeof b) return a < b ? -1 : a === b ? 0 : 1
+  const [left, right] = [Number(a), Number(b)]
+  return left < right ? -1 : left === right ? 0 : 1
 }
 
 function order(a: bigint, b: bigint): number {

@@ -2,7 +2,7 @@
 // Ref: cel-go/ext/formatting.go
 
 import { CelType } from '../cel-type.ts'
-import { printDouble as printShortest } from '../number-text.ts'
+import { printFixed, printDouble as printShortest } from '../number-text.ts'
 import { printDuration, printTimestamp } from '../time.ts'
 import {
   CelDuration,
@@ -161,17 +161,18 @@ function doubleOf(value: CelValue): number | undefined {
 function printDouble(value: number, verb: 'f' | 'e', precision: number): string {
   if (Number.isNaN(value)) return 'NaN'
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '-∞'
-  if (verb === 'f') {
-    return value.toLocaleString('en-US', {
-      minimumFractionDigits: precision,
-      maximumFractionDigits: precision,
-    })
-  }
+  if (verb === 'f') return groupDigits(printFixed(value, precision))
   const [digits, exponent] = value.toExponential(precision).split('e') as [string, string]
   const power = Math.abs(Number(exponent)).toString().padStart(2, '0')
   const sign = Number(exponent) < 0 ? '\u207b' : ''
   const raised = Array.from(power, digit => SUPERSCRIPTS[Number(digit)])
   return `${digits}\u202f×\u202f10${sign}${raised.join('')}`
+}
+
+function groupDigits(text: string): string {
+  const [whole, fraction] = text.split('.') as [string, string?]
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',')
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`
 }
 
 const SUPERSCRIPTS = Array.from('⁰¹²³⁴⁵⁶⁷⁸⁹')
@@ -226,7 +227,9 @@ function printMap(map: CelMap): string | CelError {
 function printNested(value: CelValue): string | CelError {
   if (typeof value === 'string') return JSON.stringify(value)
   if (typeof value === 'number') {
-    return Number.isFinite(value) ? value.toFixed(DEFAULT_PRECISION) : `"${printShortest(value)}"`
+    return Number.isFinite(value)
+      ? printFixed(value, DEFAULT_PRECISION)
+      : `"${printShortest(value)}"`
   }
   if (value instanceof CelDuration) return `duration("${printDuration(value)}")`
   if (value instanceof CelTimestamp) return `timestamp("${printTimestamp(value)}")`

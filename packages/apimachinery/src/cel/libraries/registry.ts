@@ -20,5 +20,9 @@ const KUBERNETES: readonly Library[] = [
   ...[KUBERNETES_LISTS, NAMED_FORMATS, NETWORK, QUANTITIES, REGEX_SEARCH, SEMVERS, URLS],
 ]
 
+export const KUBERNETES_LIBRARIES: readonly Library[] = [
+  ...[...LANGUAGE, ...EXTENSIONS, ...KUBERNETES],
+]
+
 /** Functions are read from these tables when an expression first names them. */
-export const KUBERNETES_FUNCTIONS = new FunctionSet([...LANGUAGE, ...EXTENSIONS, ...KUBERNETES])
+export const KUBERNETES_FUNCTIONS = new FunctionSet(KUBERNETES_LIBRARIES)
