@@ -54,6 +54,8 @@ export class IndexSnapshot<T extends Keyed> {
   count(prefix: string, after?: string): number {
     const [fromChunk, fromItem] = this.#start(prefix, after)
     const [toChunk, toItem] = lowerBound(this.#chunks, prefixEnd(prefix), this.#compare)
+    // `after` may be past the prefix.
+    if (fromChunk > toChunk) return 0
     let count = toItem - fromItem
     for (let c = fromChunk; c < toChunk; c++) count += this.#chunks[c]?.items.length ?? 0
     return Math.max(count, 0)
@@ -79,11 +81,13 @@ export class IndexSnapshot<T extends Keyed> {
   }
 
   #start(prefix: string, after: string | undefined): [number, number] {
-    if (after === undefined || this.#compare(after, prefix) < 0) {
-      return lowerBound(this.#chunks, prefix, this.#compare)
+    // A client's key may have a surrogate where no key of the index has; then the index is in byte order too.
+    const compare = after !== undefined && SURROGATE.test(after) ? compareKeys : this.#compare
+    if (after === undefined || compare(after, prefix) < 0) {
+      return lowerBound(this.#chunks, prefix, compare)
     }
     // The next key after any key is that key and a NUL.
-    return lowerBound(this.#chunks, `${after}\0`, this.#compare)
+    return lowerBound(this.#chunks, `${after}\0`, compare)
   }
 }
 

@@ -1,7 +1,7 @@
 // Read-modify-write with retry (GuaranteedUpdate) and conditional delete. Called by storage.ts; starts from the cache and
 // goes to the engine when the cache was behind. Ref: apiserver/pkg/storage/etcd3/store.go GuaranteedUpdate
 
-import type { JsonObject, KubeObject } from '@podless/apimachinery'
+import { assert, type JsonObject, type KubeObject } from '@podless/apimachinery'
 import type { Backend } from './backend.ts'
 import { StorageError } from './errors.ts'
 import {
@@ -88,9 +88,11 @@ export async function guaranteedUpdate(
       }
     }
     if ('error' in answer) throw answer.error
-    if (answer.step === 'unchanged') return unchanged(key, stored)
+    const { step } = answer
+    if (step === 'unchanged') return unchanged(key, stored)
+    if (step === 'delete' && stored === undefined) throw new StorageError('notFound', { key })
     try {
-      return await carryOut(backend, cache, key, answer.step, stored, options)
+      return await carryOut(backend, cache, key, step, stored, options)
     } catch (error) {
       // Losing to a write that the cache had not shown is no lost race for the caller.
       if (!isLostRace(error) || (!retry && known.sure)) throw error
@@ -139,11 +141,11 @@ async function carryOut(
 ): Promise<UpdateResult> {
   const { ttlSeconds, signal } = options
   const aborting = signal === undefined ? {} : { signal }
-  if (step === 'delete') {
-    if (previous === undefined) throw new StorageError('notFound', { key })
+  if (step === 'delete' && previous !== undefined) {
     const revision = await backend.delete(key, { ifRevision: previous.revision, ...aborting })
     return { type: 'deleted', stored: withRevision(previous, revision), previous }
   }
+  assert(step !== 'delete', 'there is nothing to delete')
   const revision = await backend.put(key, step, {
     ifRevision: previous?.revision ?? 0,
     ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
