@@ -1,6 +1,7 @@
 // One thing wrong with one field of an object, and the cause it becomes in a 422 Status.
 // Made by validation, turned into a Status by status.ts `invalid`. Ref: apimachinery/pkg/util/validation/field/errors.go
 
+import { formatGoFloat } from './go-float.ts'
 import type { JsonValue } from './json.ts'
 
 export type FieldErrorType =
@@ -60,7 +61,14 @@ export function formatFieldError(error: FieldError): string {
 
 function formatValue(value: JsonValue | undefined): string {
   if (value === undefined || value === null) return 'null'
-  return typeof value === 'object' ? JSON.stringify(value) : JSON.stringify(value)
+  if (typeof value === 'number' && !Number.isInteger(value)) return formatGoFloat(value)
+  const text = JSON.stringify(value)
+  // Go's encoder escapes these in objects and lists; strings are printed by other means.
+  return typeof value === 'object' ? text.replace(/[<>&]/g, escapeHtml) : text
+}
+
+function escapeHtml(char: string): string {
+  return `\\u00${char.charCodeAt(0).toString(16)}`
 }
 
 export const required = (field: string, detail = ''): FieldError => ({

@@ -4,6 +4,7 @@
 
 import { equalJson, isObject, type JsonValue } from '../json.ts'
 import type { SchemaNode } from './node.ts'
+import { ANY_VALUE, NO_VALUE } from './structural.ts'
 
 /** One value with its predecessor. Children are made when asked for; comparisons are remembered. */
 export class Correlation {
@@ -31,7 +32,8 @@ export class Correlation {
     if (!isObject(this.value) || !isObject(this.old)) return undefined
     if (!Object.hasOwn(this.value, name) || !Object.hasOwn(this.old, name)) return undefined
     const node = this.#node.properties?.get(name) ?? this.#node.additionalProperties
-    return node && this.#child(name, this.value[name], this.old[name], node)
+    if (node === undefined || node === ANY_VALUE || node === NO_VALUE) return undefined
+    return this.#child(name, this.value[name], this.old[name], node)
   }
 
   /** An item of a list of type map, when the old list has one of the same key. */

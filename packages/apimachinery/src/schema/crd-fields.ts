@@ -85,7 +85,9 @@ export function validateSelectableFields(
   options: { readonly allowMany: boolean },
 ): FieldError[] {
   if (schema === undefined) {
-    const detail = 'may only be set when `version.schema.openAPIV3Schema` is not included'
+    const detail = path.startsWith('spec.versions')
+      ? 'may only be set when `version.schema.openAPIV3Schema` is not included'
+      : 'may only be set when validations.schema is included'
     return [invalidValue(path, '', detail)]
   }
   const errors: FieldError[] = []

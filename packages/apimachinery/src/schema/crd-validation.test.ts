@@ -268,6 +268,7 @@ test('validateCrd() checks versions as a set', () => {
   assert.deepEqual(texts, [
     'spec.versions: Invalid value: must contain unique version names',
     'spec.versions: Invalid value: must have exactly one version marked as storage version',
+    'status.storedVersions: Invalid value: must have the storage version v1',
   ])
   assert.deepEqual(causes(validateCrd(crd([]))), [
     'spec.versions: Invalid value: []: must have exactly one version marked as storage version',

@@ -263,14 +263,16 @@ function validateStoredVersions(crd: JsonObject, spec: CrdSpec): FieldError[] {
   if (stored.length === 0) {
     return [invalidValue(path, null, 'must have at least one stored version')]
   }
-  const errors = spec.versions
-    .filter(version => version.storage && !stored.includes(version.name))
-    .map(version =>
-      invalidValue(path, [...stored], `must have the storage version ${version.name}`),
-    )
-  const known = new Set(spec.versions.map(version => version.name))
+  const errors: FieldError[] = []
+  const unclaimed = new Set(stored)
+  for (const { name, storage } of spec.versions) {
+    if (storage && !unclaimed.has(name)) {
+      errors.push(invalidValue(path, [...stored], `must have the storage version ${name}`))
+    }
+    unclaimed.delete(name)
+  }
   for (const [i, name] of stored.entries()) {
-    if (known.has(name)) continue
+    if (!unclaimed.has(name)) continue
     const why = `was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${name} and removes ${name} from status.storedVersions`
     errors.push(invalidValue(`${path}[${i}]`, name, `missing from spec.versions; ${name} ${why}`))
   }

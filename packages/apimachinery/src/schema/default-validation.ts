@@ -7,6 +7,7 @@ import { coerceEmbeddedMetadata, validateEmbeddedResources } from './metadata.ts
 import type { SchemaNode } from './node.ts'
 import { pruneUnknownFields } from './prune.ts'
 import { newBudget, SchemaRules } from './rules.ts'
+import { sortKeys } from './sorted-json.ts'
 import { validateValue } from './validate.ts'
 
 /** Everything wrong with the defaults of a resource's schema; `path` names the schema. */
@@ -56,7 +57,7 @@ class DefaultCheck {
     const before = this.errors.length
     this.errors.push(...found.errors)
     if (found.stop) return
-    this.errors.push(...validateValue(node, value, { fieldPath: path }))
+    this.errors.push(...validateValue(node, value, { fieldPath: path, looseIntOrString: true }))
     if (this.errors.length > before + found.errors.length) return
     this.#checkRules(node, value, path, node === around.resource)
   }
@@ -86,7 +87,7 @@ function checkPlainDefault(node: SchemaNode, value: JsonValue, path: string): Fo
   const pruned = cloneJson(value)
   pruneUnknownFields(pruned, node, { resourceRoot: node.embeddedResource === true })
   if (!equalJson(pruned, value)) {
-    errors.push(invalidValue(path, value, 'must not have unknown fields'))
+    errors.push(invalidValue(path, sortKeys(value), 'must not have unknown fields'))
   }
   const coerced = coerceEmbeddedMetadata(cloneJson(value), node, { path })
   if (coerced.failure !== undefined) return { errors: [...errors, coerced.failure], stop: true }
@@ -100,7 +101,7 @@ function checkMetaDefault(value: JsonValue, path: string, around: Surroundings):
   object.apiVersion ??= 'validation/v1'
   const resource = around.resource ?? {}
   const failed = (why: string): Found => ({
-    errors: [invalidValue(path, value, `must result in valid metadata: ${why}`)],
+    errors: [invalidValue(path, sortKeys(value), `must result in valid metadata: ${why}`)],
     stop: true,
   })
   const coerced = coerceEmbeddedMetadata(object, resource)

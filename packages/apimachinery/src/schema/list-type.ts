@@ -4,6 +4,7 @@
 import { duplicate, type FieldError, invalidValue } from '../field-error.ts'
 import { isObject, type JsonObject, type JsonValue, setOwn } from '../json.ts'
 import type { SchemaNode } from './node.ts'
+import { sortedText, sortKeys } from './sorted-json.ts'
 
 /** One error per item or key that repeats an earlier one; a third and later repetition is not reported again. */
 export function validateListTypes(node: SchemaNode, value: JsonValue, path = ''): FieldError[] {
@@ -44,7 +45,7 @@ function checkKeys(
   const stray = items.findIndex(item => item !== null && !isObject(item))
   if (stray >= 0) {
     const detail = 'must be an object for an array of list-type map'
-    errors.push(invalidValue(`${path}[${stray}]`, items[stray], detail))
+    errors.push(invalidValue(`${path}[${stray}]`, sortKeys(items[stray] ?? null), detail))
     return
   }
   const keysOf = (item: JsonValue): JsonObject => {
@@ -66,22 +67,9 @@ function checkUnique(
 ): void {
   const seen = new Map<string, number>()
   for (const [i, item] of items.entries()) {
-    const key = canonical(item)
+    const key = sortedText(item)
     const times = seen.get(key) ?? 0
     seen.set(key, times + 1)
-    if (times === 1) errors.push(duplicate(`${path}[${i}]`, shown[i]))
+    if (times === 1) errors.push(duplicate(`${path}[${i}]`, sortKeys(shown[i] ?? null)))
   }
-}
-
-/** JSON with sorted keys: equal text for equal values. */
-function canonical(value: JsonValue): string {
-  return JSON.stringify(value, (_, inner: JsonValue) =>
-    isObject(inner)
-      ? Object.fromEntries(
-          Object.keys(inner)
-            .sort()
-            .map(key => [key, inner[key]]),
-        )
-      : inner,
-  )
 }

@@ -10,6 +10,7 @@ import { isDns1035Label, nameIsPathSegment } from '../names.ts'
 import { validateObjectMeta } from '../object-meta.ts'
 import { decodeObjectMeta } from './decode-object-meta.ts'
 import type { SchemaNode } from './node.ts'
+import { sortKeys } from './sorted-json.ts'
 
 export interface CoercedMetadata {
   /** Paths of metadata fields that do not exist and were dropped. */
@@ -73,11 +74,13 @@ function coerceMetaField(
   const field = join(path, key)
   const sent = value[key]
   if (key === 'apiVersion' || key === 'kind') {
-    return typeof sent === 'string' ? undefined : invalidValue(field, sent, 'must be a string')
+    return typeof sent === 'string'
+      ? undefined
+      : invalidValue(field, sortKeys(sent ?? null), 'must be a string')
   }
   if (key !== 'metadata' || sent === undefined) return undefined
   const decoded = decodeObjectMeta(sent)
-  if ('error' in decoded) return invalidValue(field, sent, decoded.error)
+  if ('error' in decoded) return invalidValue(field, sortKeys(sent), decoded.error)
   value.metadata = decoded.metadata
   unknown.push(...decoded.unknown.map(inner => `${field}.${inner}`))
   return undefined
@@ -111,14 +114,16 @@ function validateEmbedded(value: JsonObject, path: string): FieldError[] {
     const field = join(path, key)
     const text = value[key]
     if (text === undefined) errors.push(required(field))
-    else if (typeof text !== 'string') errors.push(invalidValue(field, text, 'must be a string'))
+    else if (typeof text !== 'string')
+      errors.push(invalidValue(field, sortKeys(text), 'must be a string'))
     else if (text === '') errors.push(invalidValue(field, text, 'must not be empty'))
     else errors.push(...TYPE_META_RULES[key](text).map(why => invalidValue(field, text, why)))
   }
   if (value.metadata === undefined) return errors
   const field = join(path, 'metadata')
   const decoded = decodeObjectMeta(value.metadata)
-  if ('error' in decoded) return [...errors, invalidValue(field, value.metadata, decoded.error)]
+  if ('error' in decoded)
+    return [...errors, invalidValue(field, sortKeys(value.metadata), decoded.error)]
   const meta: ObjectMeta = { ...decoded.metadata }
   // An embedded object need not have a name, nor say whether its kind has namespaces.
   if (meta.name === undefined) meta.name = 'unnamed'

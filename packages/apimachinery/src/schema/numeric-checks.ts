@@ -1,6 +1,7 @@
 // Bounds, multiples and number formats, with Go's distinction between integers and floating point. Called by validate.ts.
 // Ref: kube-openapi/pkg/validation/validate/{validator,values}.go
 
+import { formatGoFloat } from '../go-float.ts'
 import type { JsonValue } from '../json.ts'
 import type { ValueValidation } from './node.ts'
 
@@ -44,11 +45,7 @@ export function checkNumber(
   inRange(value, 'Checked')
   if (facets.multipleOf !== undefined) {
     const native = inRange(facets.multipleOf, 'MultipleOf') && isInt64(value)
-    const failure = multipleOf(
-      value,
-      native ? Math.trunc(facets.multipleOf) : facets.multipleOf,
-      path,
-    )
+    const failure = multipleOf(value, facets.multipleOf, native, path)
     if (failure !== undefined) failures.push(failure)
   }
   if (facets.minimum !== undefined) {
@@ -56,7 +53,7 @@ export function checkNumber(
     const bound = native ? Math.trunc(facets.minimum) : facets.minimum
     const open = facets.exclusiveMinimum === true
     if (open ? value <= bound : value < bound) {
-      const text = `${path} in body should be greater than ${open ? '' : 'or equal to '}${goNumber(bound)}`
+      const text = `${path} in body should be greater than ${open ? '' : 'or equal to '}${bounded(bound, native)}`
       failures.push({ named: true, text, value })
     }
   }
@@ -65,7 +62,7 @@ export function checkNumber(
     const bound = native ? Math.trunc(facets.maximum) : facets.maximum
     const open = facets.exclusiveMaximum === true
     if (open ? value >= bound : value > bound) {
-      const text = `${path} in body should be less than ${open ? '' : 'or equal to '}${goNumber(bound)}`
+      const text = `${path} in body should be less than ${open ? '' : 'or equal to '}${bounded(bound, native)}`
       failures.push({ named: true, text, value })
     }
   }
@@ -80,9 +77,20 @@ function fits(value: number, type: string, format: string): boolean {
   return format !== 'float' || Math.abs(value) <= FLOAT32_MAX
 }
 
-function multipleOf(value: number, factor: number, path: string): NumericFailure | undefined {
+/** An int64 in full, or a float64. */
+const bounded = (value: number, native: boolean): string =>
+  native ? String(value) : formatGoFloat(value)
+
+function multipleOf(
+  value: number,
+  declared: number,
+  native: boolean,
+  path: string,
+): NumericFailure | undefined {
+  const factor = native ? Math.trunc(declared) : declared
+  const shown = bounded(factor, native)
   if (factor <= 0) {
-    const text = `factor MultipleOf declared for ${path} must be positive: ${goNumber(factor)}`
+    const text = `factor MultipleOf declared for ${path} must be positive: ${shown}`
     return { named: true, text, value: factor }
   }
   const quotient = factor < 1 ? (1 / factor) * value : value / factor
@@ -93,14 +101,5 @@ function multipleOf(value: number, factor: number, path: string): NumericFailure
     (Number.isSafeInteger(rounded) && Math.abs(quotient - rounded) < 1e-9 * Math.abs(rounded))
   if (Number.isInteger(value) && Number.isInteger(factor) ? value % factor === 0 : near)
     return undefined
-  return { named: true, text: `${path} in body should be a multiple of ${goNumber(factor)}`, value }
-}
-
-/** A number as Go's %v prints it: exponents have two digits and begin below 1e-4. */
-export function goNumber(value: number): string {
-  if (value === 0) return '0'
-  const magnitude = Math.abs(value)
-  if (magnitude >= 1e-4 && magnitude < 1e21) return String(value)
-  const [mantissa, exponent = ''] = value.toExponential().split('e')
-  return `${mantissa}e${exponent[0]}${exponent.slice(1).padStart(2, '0')}`
+  return { named: true, text: `${path} in body should be a multiple of ${shown}`, value }
 }

@@ -1,9 +1,10 @@
 // The cells of a CRD's additionalPrinterColumns and the values of its selectable fields. Called by the registry.
 // Ref: apiextensions-apiserver/pkg/registry/customresource/tableconvertor/tableconvertor.go
 
-import { isObject, type JsonValue } from '../json.ts'
+import { formatGoFloat } from '../go-float.ts'
+import type { JsonValue } from '../json.ts'
 import { compileJsonPath, simplePath } from './json-path.ts'
-import { goNumber } from './numeric-checks.ts'
+import { sortedText } from './sorted-json.ts'
 
 /** One cell. `age` words a timestamp: "5m", or "<invalid>" when it is none. */
 export type CellPrinter = (object: JsonValue, age: (timestamp: string) => string) => JsonValue
@@ -39,12 +40,7 @@ const CELLS: Readonly<Record<string, Cell>> = {
 
 function printText(value: JsonValue): string {
   if (value === null) return '<no value>'
-  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : goNumber(value)
-  return typeof value === 'object' ? JSON.stringify(value, sortKeys) : String(value)
-}
-
-function sortKeys(_: string, value: JsonValue): JsonValue {
-  if (!isObject(value)) return value
-  const names = Object.keys(value).sort()
-  return Object.fromEntries(names.map(name => [name, value[name]]))
+  if (typeof value === 'number')
+    return Number.isInteger(value) ? String(value) : formatGoFloat(value)
+  return typeof value === 'object' ? sortedText(value) : String(value)
 }

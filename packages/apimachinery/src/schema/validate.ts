@@ -3,7 +3,6 @@
 // numeric-checks.ts and formats.ts.
 // Ref: kube-openapi/pkg/validation/validate, apiextensions-apiserver/pkg/apiserver/validation/{validation,ratcheting}.go
 
-import { RE2JS } from 're2js'
 import {
   type FieldError,
   invalidValue,
@@ -18,6 +17,8 @@ import type { Correlation } from './correlate.ts'
 import { effectiveFormat, hasFormat } from './formats.ts'
 import type { NestedValidation, SchemaNode, ValueValidation } from './node.ts'
 import { checkNumber, isInt64 } from './numeric-checks.ts'
+import { patternMatches } from './pattern.ts'
+import { sortedText, sortKeys } from './sorted-json.ts'
 import { NO_VALUE } from './structural.ts'
 
 export interface ValidateOptions {
@@ -25,6 +26,8 @@ export interface ValidateOptions {
   readonly fieldPath?: string
   /** Pairs the value with the one it replaces: failures of unchanged parts are forgiven. */
   readonly correlation?: Correlation | undefined
+  /** Lets x-kubernetes-int-or-string stand for any type, as the checks of defaults do. */
+  readonly looseIntOrString?: boolean
 }
 
 /** Everything wrong with `value` by types and value validations; CEL rules are not looked at. */
@@ -33,7 +36,7 @@ export function validateValue(
   value: JsonValue,
   options: ValidateOptions = {},
 ): FieldError[] {
-  const check = new Check(options.fieldPath ?? '')
+  const check = new Check(options.fieldPath ?? '', options.looseIntOrString === true)
   return check.run(node, facetsOf(node), value, '', options.correlation).failures.map(f => f.error)
 }
 
@@ -69,9 +72,11 @@ const INT_OR_STRING: readonly string[] = ['integer', 'string']
 
 class Check {
   readonly #base: string
+  readonly #looseIntOrString: boolean
 
-  constructor(base: string) {
+  constructor(base: string, looseIntOrString: boolean) {
     this.#base = base
+    this.#looseIntOrString = looseIntOrString
   }
 
   /** Steps and their counting follow kube-openapi's SchemaValidator, since `matches` must agree with it. */
@@ -83,7 +88,7 @@ class Check {
     correlation?: Correlation,
   ): Outcome {
     const found = new Findings()
-    const types = typesOf(schema)
+    const types = typesOf(schema, this.#looseIntOrString)
     const format = effectiveFormat(types, facets.format)
     if (value === null) {
       const failure = this.#type(schema, types, format, value, path)
@@ -266,12 +271,10 @@ class Check {
   #enum(facets: ValueValidation, value: JsonValue, path: string, found: Findings): void {
     const choices = facets.enum
     if (choices === undefined || choices.some(choice => matchesChoice(value, choice))) return
-    const texts = choices.map(choice =>
-      typeof choice === 'string' ? choice : JSON.stringify(choice),
-    )
+    const texts = choices.map(choice => (typeof choice === 'string' ? choice : sortedText(choice)))
     found.add({
       text: `${path} in body should be one of ${texts.join(' ')}`,
-      error: notSupported(this.#field(path), value, texts),
+      error: notSupported(this.#field(path), sortKeys(value), texts),
     })
   }
 
@@ -377,8 +380,8 @@ function facetsOf(schema: Schema): ValueValidation {
   return 'validation' in schema ? (schema.validation ?? {}) : schema
 }
 
-function typesOf(schema: Schema): readonly string[] {
-  if ('intOrString' in schema && schema.intOrString === true) return INT_OR_STRING
+function typesOf(schema: Schema, loose: boolean): readonly string[] {
+  if (!loose && 'intOrString' in schema && schema.intOrString === true) return INT_OR_STRING
   return schema.type === undefined ? NO_TYPES : TYPE_LISTS[schema.type]
 }
 const TYPE_LISTS = {
@@ -410,18 +413,4 @@ function matchesChoice(value: JsonValue, choice: JsonValue): boolean {
     return (Number.isInteger(choice) ? Math.trunc(value) : value) === choice
   }
   return equalJson(value, choice)
-}
-
-const patterns = new Map<string, RE2JS>()
-/** Bounded, so that a server that sees many CRDs come and go does not keep all their patterns. */
-const PATTERNS_MAX = 1_000
-
-function patternMatches(pattern: string, text: string): boolean {
-  let compiled = patterns.get(pattern)
-  if (compiled === undefined) {
-    if (patterns.size >= PATTERNS_MAX) patterns.clear()
-    compiled = RE2JS.compile(pattern)
-    patterns.set(pattern, compiled)
-  }
-  return compiled.matcher(text).find()
 }
