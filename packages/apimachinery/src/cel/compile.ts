@@ -52,7 +52,7 @@ export function compileCel(expression: string, options: CompileOptions): Compile
   const checked = check(parsed, source, {
     functions: KUBERNETES_FUNCTIONS,
     variables: new Map(variables.map(({ name, type }) => [name, type])),
-    homogeneousLiterals: true,
+    homogeneousLiterals: false,
   })
   if (!source.failed) checkLiterals(checked, source)
   if (source.failed) return { ok: false, reason: 'compilation', error: source.display() }

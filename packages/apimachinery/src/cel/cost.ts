@@ -69,7 +69,10 @@ class Estimate {
         this.#paths.set(expr.id, this.#local(expr.name)?.path ?? [expr.name])
         return ONE
       case 'select': {
-        if (reference !== undefined) return ONE
+        if (reference !== undefined) {
+          this.#paths.set(expr.id, [expr.field])
+          return ONE
+        }
         const operand = this.cost(expr.operand)
         if (expr.testOnly) return operand
         this.#paths.set(expr.id, [...this.#pathOf(expr.operand), expr.field])

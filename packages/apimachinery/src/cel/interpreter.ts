@@ -141,16 +141,12 @@ class Planner {
     if (expr.kind !== 'call') throw new InstantiationError(`unsupported expr: ${expr.kind}`)
     if (expr.fn === '_?_:_') return { run: this.#conditional(expr) }
     const operand = this.#operand(expr.args[0] as Expr, charged)
-    const index = this.plan(expr.args[1] as Expr)
-    return { run: this.#index(operand, index, expr.fn !== '_[_]', expr.args[1] as Expr) }
+    const index = this.#uncharged(expr.args[1] as Expr)
+    return { run: this.#index(operand, index, expr.fn !== '_[_]') }
   }
 
   #operand(expr: Expr, charged: boolean): Evaluator {
-    const attribute =
-      expr.kind === 'ident' ||
-      expr.kind === 'select' ||
-      (expr.kind === 'call' && ATTRIBUTE_CALLS.has(expr.fn))
-    if (attribute) return this.#attribute(expr, charged).run
+    if (isAttribute(expr)) return this.#attribute(expr, charged).run
     const run = this.plan(expr).run
     if (!charged) return run
     return frame => {
@@ -199,21 +195,19 @@ class Planner {
     }
   }
 
-  #index(operand: Evaluator, index: Plan, optional: boolean, indexExpr: Expr): Evaluator {
-    // A step by a computed index costs a unit for the step; names charge it as their own.
-    const chargeStep = !isName(indexExpr)
+  #index(operand: Evaluator, index: Evaluator, optional: boolean): Evaluator {
     return frame => {
       const value = operand(frame)
       if (value instanceof CelError) return value
-      const key = index.run(frame)
+      const key = index(frame)
       if (key instanceof CelError) return key
       if (value instanceof CelOptional) return qualifyOptional(frame, value, key)
       if (optional) {
         const found = qualifyIfPresent(value, key)
-        if (found !== NONE && chargeStep) frame.charge(1)
+        if (found !== NONE) frame.charge(1)
         return found
       }
-      if (chargeStep) frame.charge(1)
+      frame.charge(1)
       return qualify(value, key)
     }
   }
@@ -221,8 +215,8 @@ class Planner {
   #conditional(expr: Call): Evaluator {
     const [conditionExpr, trueExpr, falseExpr] = expr.args as [Expr, Expr, Expr]
     const condition = this.plan(conditionExpr).run
-    const whenTrue = this.#branch(trueExpr)
-    const whenFalse = this.#branch(falseExpr)
+    const whenTrue = this.#uncharged(trueExpr)
+    const whenFalse = this.#uncharged(falseExpr)
     return frame => {
       const chosen = condition(frame)
       if (chosen === true) return whenTrue(frame)
@@ -231,9 +225,9 @@ class Planner {
     }
   }
 
-  #branch(expr: Expr): Evaluator {
-    const attribute = isName(expr) || (expr.kind === 'call' && ATTRIBUTE_CALLS.has(expr.fn))
-    return attribute ? this.#attribute(expr, false).run : this.plan(expr).run
+  /** A name that is only a part of another step costs nothing for itself. */
+  #uncharged(expr: Expr): Evaluator {
+    return isAttribute(expr) ? this.#attribute(expr, false).run : this.plan(expr).run
   }
 
   #call(expr: Call): Plan {
@@ -335,7 +329,10 @@ class Planner {
       const values: CelValue[] = []
       for (const element of runs) {
         const value = element(frame)
-        if (value instanceof CelError) return value
+        if (value instanceof CelError) {
+          frame.charge(LIST_COST)
+          return value
+        }
         values.push(value)
       }
       frame.charge(LIST_COST)
@@ -422,7 +419,8 @@ class Planner {
 /** Calls whose result is a place in data rather than a new value. */
 const ATTRIBUTE_CALLS: ReadonlySet<string> = new Set(['_[_]', '_[?_]', '_?._', '_?_:_'])
 
-function isName(expr: Expr): boolean {
+function isAttribute(expr: Expr): boolean {
+  if (expr.kind === 'call') return ATTRIBUTE_CALLS.has(expr.fn)
   return expr.kind === 'ident' || expr.kind === 'select'
 }
 
@@ -504,7 +502,8 @@ function evaluateCall(
     args.push(value)
   }
   if (failed !== undefined) {
-    if (cost !== undefined) frame.charge(1)
+    const outcome = failed
+    if (cost !== undefined) frame.charge(cost(args, () => outcome))
     return failed
   }
   if (cost === undefined) return dispatch(args)
@@ -548,10 +547,14 @@ function dispatcher(name: string, overloads: readonly Overload[]): Dispatch {
   }
 }
 
+/** Upstream words this in three ways, by how a function is implemented. */
 function noOverload(name: string, args: readonly CelValue[]): CelError {
-  if (/\W/.test(name) && !/^[a-z]/i.test(name)) return noSuchOverload()
+  if (!/^[a-z]/i.test(name) || TEXT_TESTS.has(name)) return noSuchOverload()
+  if (name === 'size' || name === 'matches') return new CelError(`no such overload: ${name}`)
   return new CelError(`no such overload: ${name}(${args.map(arg => typeOf(arg).name).join(', ')})`)
 }
+
+const TEXT_TESTS: ReadonlySet<string> = new Set(['startsWith', 'endsWith', 'contains'])
 
 /** Literal lists of plain values are looked up as sets upstream, at no charge. */
 function isHashable(value: CelValue | undefined): boolean {

@@ -41,7 +41,11 @@ function lookUp(value: CelValue, key: CelValue): CelValue | undefined {
   if (!(value instanceof CelList)) return undefined
   const index = toIndex(key)
   if (typeof index !== 'number') return index
-  return index >= 0 && index < value.size ? value.at(index) : undefined
+  if (index < 0 || index >= value.size) return undefined
+  if (value.intIndexOnly && typeof key !== 'bigint') {
+    return new CelError(`unsupported index: ${print(key)}`)
+  }
+  return value.at(index)
 }
 
 function toIndex(key: CelValue): number | CelError {

@@ -259,6 +259,7 @@ class SchemaMap extends CelMap {
 }
 
 class SchemaList extends CelList {
+  override readonly intIndexOnly = true
   protected readonly items: readonly JsonValue[]
   protected readonly itemSchema: SchemaNode
   readonly #cache: CelValue[] = []

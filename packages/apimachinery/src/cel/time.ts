@@ -38,10 +38,7 @@ export function readGoDuration(text: string): bigint | undefined {
 export function readDuration(text: string): CelDuration | CelError {
   const nanos = readGoDuration(text)
   if (nanos !== undefined) return new CelDuration(nanos)
-  const unit = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$/.test(text)
-    ? 'missing unit in duration'
-    : 'invalid duration'
-  return new CelError(`time: ${unit} ${JSON.stringify(text)}`)
+  return new CelError(`type conversion error from 'string' to 'google.protobuf.Duration'`)
 }
 
 /** Seconds with as many digits as needed: `1.5s`. */
@@ -93,9 +90,7 @@ function daysSinceEpoch(year: number, month: number, day: number): number | unde
 export function readTimestamp(text: string): CelTimestamp | CelError {
   const nanos = readInstant(text)
   if (nanos !== undefined) return makeTimestamp(nanos)
-  const quoted = JSON.stringify(text)
-  const layout = '"2006-01-02T15:04:05Z07:00"'
-  return new CelError(`parsing time ${quoted} as ${layout}: cannot parse ${quoted} as "2006"`)
+  return new CelError(`type conversion error from 'string' to 'google.protobuf.Timestamp'`)
 }
 
 /** A timestamp when it lies between the years 1 and 9999. */
@@ -116,7 +111,7 @@ export function secondsOf(timestamp: CelTimestamp): bigint {
 
 /** A duration when it fits 64 bits of nanoseconds. */
 export function makeDuration(nanos: bigint): CelDuration | CelError {
-  return fitsInt(nanos) ? new CelDuration(nanos) : new CelError('duration overflow')
+  return fitsInt(nanos) ? new CelDuration(nanos) : new CelError('integer overflow')
 }
 
 /** RFC 3339 in UTC with as many fractional digits as needed. */

@@ -93,6 +93,8 @@ export abstract class CelOpaque {
 
 export abstract class CelList {
   abstract readonly size: number
+  /** Data of a schema takes integers only; other lists also take whole doubles. */
+  readonly intIndexOnly: boolean = false
   /** The element at an index known to be in range. */
   abstract at(index: number): CelValue
 

@@ -35,20 +35,20 @@ function doubleToUint(value: number): CelValue {
   return new CelUint(BigInt(Math.trunc(value)))
 }
 
-function invalid(parser: string, text: string, problem = 'invalid syntax'): CelError {
-  return new CelError(`strconv.${parser}: parsing ${JSON.stringify(text)}: ${problem}`)
+function invalid(type: string): CelError {
+  return new CelError(`type conversion error from 'string' to '${type}'`)
 }
 
 function textToInt(text: string): CelValue {
-  if (!/^[+-]?[0-9]+$/.test(text)) return invalid('ParseInt', text)
+  if (!/^[+-]?[0-9]+$/.test(text)) return invalid('int')
   const value = BigInt(text.replace(/^\+/, ''))
-  return fitsInt(value) ? value : invalid('ParseInt', text, 'value out of range')
+  return fitsInt(value) ? value : invalid('int')
 }
 
 function textToUint(text: string): CelValue {
-  if (!/^[0-9]+$/.test(text)) return invalid('ParseUint', text)
+  if (!/^[0-9]+$/.test(text)) return invalid('uint')
   const value = BigInt(text)
-  return fitsUint(value) ? new CelUint(value) : invalid('ParseUint', text, 'value out of range')
+  return fitsUint(value) ? new CelUint(value) : invalid('uint')
 }
 
 const SPECIAL_DOUBLES: Readonly<Record<string, number>> = {
@@ -61,10 +61,10 @@ function textToDouble(text: string): CelValue {
   const special = SPECIAL_DOUBLES[text.toLowerCase().replace(/^[+-]/, '')]
   if (special !== undefined) return text.startsWith('-') ? -special : special
   if (!/^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/.test(text)) {
-    return invalid('ParseFloat', text)
+    return invalid('double')
   }
   const value = Number(text)
-  return Number.isFinite(value) ? value : invalid('ParseFloat', text, 'value out of range')
+  return Number.isFinite(value) ? value : invalid('double')
 }
 
 const TRUE_WORDS: ReadonlySet<string> = new Set(['1', 't', 'T', 'TRUE', 'true', 'True'])
@@ -73,7 +73,7 @@ const FALSE_WORDS: ReadonlySet<string> = new Set(['0', 'f', 'F', 'FALSE', 'false
 function textToBool(text: string): CelValue {
   if (TRUE_WORDS.has(text)) return true
   if (FALSE_WORDS.has(text)) return false
-  return new CelError(`type conversion error from 'string' to 'bool'`)
+  return invalid('bool')
 }
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

@@ -26,8 +26,13 @@ export interface Clause {
   readonly precision: number
 }
 
-/** Literal texts and clauses in order, or what is wrong with the text. */
-export function readFormat(text: string, argCount: number): (string | Clause)[] | CelError {
+/** Literal texts and clauses in order, and what is wrong with the text behind them. */
+export interface Format {
+  readonly parts: readonly (string | Clause)[]
+  readonly problem?: CelError
+}
+
+export function readFormat(text: string, argCount: number): Format {
   const parts: (string | Clause)[] = []
   let args = 0
   let from = 0
@@ -38,16 +43,16 @@ export function readFormat(text: string, argCount: number): (string | Clause)[] 
       from = at + 2
       continue
     }
-    if (args >= argCount) return new CelError(`index ${args} out of range`)
-    if (at + 1 >= text.length) return new CelError('unexpected end of string')
+    if (args >= argCount) return { parts, problem: new CelError(`index ${args} out of range`) }
+    if (at + 1 >= text.length) return { parts, problem: new CelError('unexpected end of string') }
     const clause = readClause(text, at + 1)
-    if (clause instanceof CelError) return clause
+    if (clause instanceof CelError) return { parts, problem: clause }
     parts.push(clause.clause)
     args++
     from = clause.end
   }
   if (from < text.length) parts.push(text.slice(from))
-  return parts
+  return { parts }
 }
 
 function readClause(text: string, start: number): { clause: Clause; end: number } | CelError {
@@ -82,8 +87,7 @@ function isVerb(text: string): text is Verb {
 
 /** Fills a format's clauses with the elements of a list. */
 export function formatText(text: string, args: CelList): CelValue {
-  const parts = readFormat(text, args.size)
-  if (parts instanceof CelError) return parts
+  const { parts, problem } = readFormat(text, args.size)
   let result = ''
   let index = 0
   for (const part of parts) {
@@ -99,7 +103,7 @@ export function formatText(text: string, args: CelList): CelValue {
     }
     result += printed
   }
-  return result
+  return problem ?? result
 }
 
 /** What each verb's clause takes, as its error says it. */

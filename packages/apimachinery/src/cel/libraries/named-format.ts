@@ -58,10 +58,10 @@ const FORMATS: ReadonlyMap<string, NamedFormat> = new Map(
       ['dns1035LabelPrefix', text => nameIsDns1035Label(text, true), 30],
       ['labelValue', isLabelValue, 40],
       ['uri', checkUri, 1103],
-      ['uuid', schemaFormat('uuid', 'does not match the UUID format'), 85],
+      ['uuid', schemaFormat('uuid', 'does not match the UUID format'), 70],
       ['byte', schemaFormat('byte', 'invalid base64'), 84],
-      ['date', schemaFormat('date', 'invalid date'), 72],
-      ['datetime', schemaFormat('datetime', 'invalid datetime'), 72],
+      ['date', schemaFormat('date', 'invalid date'), 71],
+      ['datetime', schemaFormat('datetime', 'invalid datetime'), 71],
     ] satisfies [string, Check, number][]
   ).map(([name, check, regexSize]) => [name, new NamedFormat(check, regexSize)]),
 )

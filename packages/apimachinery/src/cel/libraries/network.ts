@@ -3,7 +3,7 @@
 import { isIPv6 } from 'node:net'
 import { type CelType, CIDR, IP } from '../cel-type.ts'
 import type { Library } from '../function.ts'
-import { CelError, CelOpaque, type CelValue } from '../value.ts'
+import { CelError, CelOpaque, type CelValue, noSuchOverload } from '../value.ts'
 
 /** An address as its 32 or 128 bits. */
 class Address extends CelOpaque {
@@ -90,9 +90,10 @@ function readIPv4(text: string): bigint | string {
   const fields = text.split('.')
   const odd = /[^0-9.]/.exec(text)
   if (odd !== null) return `unexpected character (at ${JSON.stringify(text.slice(odd.index))})`
-  if (fields.some(field => field === '')) {
-    const at = fields[0] === '' ? text : text.slice(text.indexOf('..') + 1)
-    return `IPv4 field must have at least one digit (at ${JSON.stringify(at)})`
+  const stray = /^\.|\.(?=\.)|\.$/.exec(text)
+  if (stray !== null) {
+    const at = stray.index + (text[stray.index + 1] === '.' && stray.index > 0 ? 1 : 0)
+    return `IPv4 field must have at least one digit (at ${JSON.stringify(text.slice(at))})`
   }
   if (fields.some(field => field.length > 1 && field.startsWith('0'))) {
     return 'IPv4 field has octet with leading zero'
@@ -182,7 +183,7 @@ function masked(range: Range): Range {
 
 function containsIP(range: Range, other: string | Address): CelValue {
   const address = typeof other === 'string' ? readIP(other) : other
-  return address instanceof CelError ? address : range.contains(address)
+  return address instanceof CelError ? noSuchOverload() : range.contains(address)
 }
 
 function containsRange(range: Range, other: string | Range): CelValue {

@@ -178,14 +178,15 @@ const LOGIC: Library = {
   '_>=_': ordering('greater_equals', order => order >= 0),
 }
 
-/** Whether a list holds a value; elements that can not be compared count as different. */
+/** Whether a list holds a value; elements that can not be read only count when none is equal. */
 function listHas(value: CelValue, list: CelList): CelValue {
+  let failed: CelError | undefined
   for (let i = 0; i < list.size; i++) {
     const element = list.at(i)
-    if (element instanceof CelError) return element
-    if (equal(element, value) === true) return true
+    if (element instanceof CelError) failed ??= element
+    else if (equal(element, value) === true) return true
   }
-  return false
+  return failed ?? false
 }
 
 function mapHas(key: CelValue, map: CelMap): CelValue {
