@@ -4,7 +4,13 @@
 import { randomInt } from 'node:crypto'
 import type { GroupVersionResource, KubeObject } from '@podless/apimachinery'
 import type { ServiceAccountTokens } from '@podless/identity'
-import { type Backend, type Cacher, createStorage, openCacher, type Storage } from '@podless/storage'
+import {
+  type Backend,
+  type Cacher,
+  createStorage,
+  openCacher,
+  type Storage,
+} from '@podless/storage'
 import { AdmissionChain } from './admission/chain.ts'
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts'
 import { webhookStep } from './admission/webhook.ts'
@@ -72,10 +78,22 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   feed(cacher, registry, addresses, authorizer)
 
   let listener: Listener | undefined
-  const advertised = (): string => config.advertise ?? `${reachable(config.bind)}:${listener?.port ?? config.port}`
+  const advertised = (): string =>
+    config.advertise ?? `${reachable(config.bind)}:${listener?.port ?? config.port}`
   const metrics = new Metrics()
   const started = { ready: false }
-  const state = chainState({ ...options, storage, cacher, registry, addresses, authorizer, metrics, objects, advertised, started })
+  const state = chainState({
+    ...options,
+    storage,
+    cacher,
+    registry,
+    addresses,
+    authorizer,
+    metrics,
+    objects,
+    advertised,
+    started,
+  })
 
   await bootstrap({ objects, serverAddress: addresses.serverAddress, port: config.port })
   const loops = startLoops(options, objects, registry)
@@ -133,10 +151,17 @@ function chainState(parts: Parts): ChainState {
     { name: 'ping', pages: ['healthz', 'livez', 'readyz'], check: () => undefined },
     { name: 'log', pages: ['healthz', 'livez', 'readyz'], check: () => undefined },
     { name: 'etcd', pages: ['healthz', 'livez', 'readyz'], check: () => undefined },
-    { name: 'informer-sync', pages: ['readyz'], check: () => (parts.started.ready ? undefined : 'not started yet') },
+    {
+      name: 'informer-sync',
+      pages: ['readyz'],
+      check: () => (parts.started.ready ? undefined : 'not started yet'),
+    },
   ])
   const issuer = {
-    configuration: () => JSON.stringify(parts.tokens.openidConfiguration(`https://${parts.advertised()}/openid/v1/jwks`)),
+    configuration: () =>
+      JSON.stringify(
+        parts.tokens.openidConfiguration(`https://${parts.advertised()}/openid/v1/jwks`),
+      ),
     jwks: () => JSON.stringify(parts.tokens.jwks()),
   }
   return {
@@ -159,7 +184,14 @@ function chainState(parts: Parts): ChainState {
   }
 }
 
-function servicesOf({ tokens, objects, registry, authorizer, addresses, now }: Parts): Services & { tokens: ReturnType<typeof createTokenService> } {
+function servicesOf({
+  tokens,
+  objects,
+  registry,
+  authorizer,
+  addresses,
+  now,
+}: Parts): Services & { tokens: ReturnType<typeof createTokenService> } {
   const resourceOf = (gvr: GroupVersionResource): Resource | undefined => registry.lookup(gvr)
   const lookup: Services['lookup'] = (gvr, namespace, name) => {
     const resource = resourceOf(gvr)
@@ -178,10 +210,14 @@ function servicesOf({ tokens, objects, registry, authorizer, addresses, now }: P
 }
 
 function admissionOf({ storage, objects, registry, config, log }: Parts): AdmissionChain {
-  const core = (resource: string): Resource => must(registry, { group: '', version: 'v1', resource })
+  const core = (resource: string): Resource =>
+    must(registry, { group: '', version: 'v1', resource })
   const webhooks = (resource: string): Resource =>
     must(registry, { group: 'admissionregistration.k8s.io', version: 'v1', resource })
-  const kinds = { mutating: webhooks('mutatingwebhookconfigurations'), validating: webhooks('validatingwebhookconfigurations') }
+  const kinds = {
+    mutating: webhooks('mutatingwebhookconfigurations'),
+    validating: webhooks('validatingwebhookconfigurations'),
+  }
   const namespaces = core('namespaces')
   const getNamespace = async (name: string): Promise<KubeObject | undefined> => {
     const cached = objects.get(namespaces, '', name)
@@ -189,7 +225,11 @@ function admissionOf({ storage, objects, registry, config, log }: Parts): Admiss
     const stored = await storage.get(keyOf(namespaces, '', name))
     return stored === undefined ? undefined : decodeStored(stored, namespaces)
   }
-  const slices = must(registry, { group: 'discovery.k8s.io', version: 'v1', resource: 'endpointslices' })
+  const slices = must(registry, {
+    group: 'discovery.k8s.io',
+    version: 'v1',
+    resource: 'endpointslices',
+  })
   const client = new WebhookClient(config.serviceResolver, {
     service: (namespace, name) => objects.get(core('services'), namespace, name),
     endpointSlices: namespace => objects.list(slices, namespace),
@@ -201,7 +241,8 @@ function admissionOf({ storage, objects, registry, config, log }: Parts): Admiss
       client,
       registry,
       configurations: kind => objects.list(kinds[kind]),
-      namespaceLabels: name => (name === '' ? undefined : objects.get(namespaces, '', name)?.metadata.labels),
+      namespaceLabels: name =>
+        name === '' ? undefined : objects.get(namespaces, '', name)?.metadata.labels,
       normalize: normalizeObject,
       log,
     }),
@@ -210,12 +251,18 @@ function admissionOf({ storage, objects, registry, config, log }: Parts): Admiss
 
 function must(registry: Registry, gvr: GroupVersionResource): Resource {
   const resource = registry.lookup(gvr)
-  if (resource === undefined) throw new Error(`${gvr.group}/${gvr.version} ${gvr.resource} is not served`)
+  if (resource === undefined)
+    throw new Error(`${gvr.group}/${gvr.version} ${gvr.resource} is not served`)
   return resource
 }
 
 /** Keeps the in-memory views of Services and RBAC equal to the cache, in the same tick as its events. */
-function feed(cacher: Cacher, registry: Registry, addresses: ClusterIpAllocator, authorizer: RbacAuthorizer): void {
+function feed(
+  cacher: Cacher,
+  registry: Registry,
+  addresses: ClusterIpAllocator,
+  authorizer: RbacAuthorizer,
+): void {
   const watch = (resource: Resource, apply: (obj: KubeObject, deleted: boolean) => void): void => {
     cacher.watch({
       prefix: prefixOf(resource, ''),
@@ -223,7 +270,8 @@ function feed(cacher: Cacher, registry: Registry, addresses: ClusterIpAllocator,
       sink: {
         onEvents: items => {
           for (const item of items) {
-            if (item.type !== 'INITIAL_EVENTS_END') apply(decodeStored(item.object, resource), item.type === 'DELETED')
+            if (item.type !== 'INITIAL_EVENTS_END')
+              apply(decodeStored(item.object, resource), item.type === 'DELETED')
           }
         },
         onEnd: reason => {
@@ -232,17 +280,32 @@ function feed(cacher: Cacher, registry: Registry, addresses: ClusterIpAllocator,
       },
     })
   }
-  watch(must(registry, { group: '', version: 'v1', resource: 'services' }), (obj, deleted) => addresses.apply(obj, deleted))
+  watch(must(registry, { group: '', version: 'v1', resource: 'services' }), (obj, deleted) =>
+    addresses.apply(obj, deleted),
+  )
   for (const resource of ['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings']) {
     const rbac = must(registry, { group: 'rbac.authorization.k8s.io', version: 'v1', resource })
     watch(rbac, (obj, deleted) => (deleted ? authorizer.remove(obj) : authorizer.set(obj)))
   }
 }
 
-function startLoops({ log, rootCa }: ApiServerOptions, objects: Objects, registry: Registry): Loop[] {
-  const core = (resource: string): Resource => must(registry, { group: '', version: 'v1', resource })
+function startLoops(
+  { log, rootCa }: ApiServerOptions,
+  objects: Objects,
+  registry: Registry,
+): Loop[] {
+  const core = (resource: string): Resource =>
+    must(registry, { group: '', version: 'v1', resource })
   return [
-    startCrdController(objects, must(registry, { group: 'apiextensions.k8s.io', version: 'v1', resource: 'customresourcedefinitions' }), log),
+    startCrdController(
+      objects,
+      must(registry, {
+        group: 'apiextensions.k8s.io',
+        version: 'v1',
+        resource: 'customresourcedefinitions',
+      }),
+      log,
+    ),
     startNamespaceController({
       objects,
       namespaces: core('namespaces'),
@@ -251,7 +314,15 @@ function startLoops({ log, rootCa }: ApiServerOptions, objects: Objects, registr
       rootCa: () => rootCa,
       log,
     }),
-    startRoleAggregation(objects, must(registry, { group: 'rbac.authorization.k8s.io', version: 'v1', resource: 'clusterroles' }), log),
+    startRoleAggregation(
+      objects,
+      must(registry, {
+        group: 'rbac.authorization.k8s.io',
+        version: 'v1',
+        resource: 'clusterroles',
+      }),
+      log,
+    ),
     startGarbageCollector(objects, log),
   ]
 }

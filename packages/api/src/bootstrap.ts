@@ -22,7 +22,9 @@ export interface BootstrapOptions {
 
 export async function bootstrap({ objects, serverAddress, port }: BootstrapOptions): Promise<void> {
   const namespaces = SYSTEM_NAMESPACES.map(name => ensure(objects, namespaceObject(name)))
-  const policy = [...bootstrapPolicy(), ...istiodPolicy()].map(expected => reconcile(objects, expected))
+  const policy = [...bootstrapPolicy(), ...istiodPolicy()].map(expected =>
+    reconcile(objects, expected),
+  )
   await Promise.all([...namespaces, ...policy])
   await ensure(objects, kubernetesService(serverAddress, port))
 }
@@ -41,7 +43,11 @@ function kubernetesService(clusterIP: string, targetPort: number): NewObject {
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { name: 'kubernetes', namespace: 'default', labels: { component: 'apiserver', provider: 'kubernetes' } },
+    metadata: {
+      name: 'kubernetes',
+      namespace: 'default',
+      labels: { component: 'apiserver', provider: 'kubernetes' },
+    },
     spec: {
       ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort }],
       clusterIP,
@@ -73,12 +79,18 @@ async function reconcile(objects: Objects, expected: KubeObject): Promise<void> 
   const next = reconcileBootstrap(existing, expected)
   if (next === undefined) return
   await objects.storage.update(keyOf(resource, namespace, name), current =>
-    current?.stored.header.uid === existing.metadata.uid ? encodeForStorage(next, resource) : 'unchanged',
+    current?.stored.header.uid === existing.metadata.uid
+      ? encodeForStorage(next, resource)
+      : 'unchanged',
   )
 }
 
 function resourceOf({ registry }: Objects, obj: { apiVersion: string; kind: string }): Resource {
-  const resource = registry.lookupKind({ ...CORE, ...parseApiVersion(obj.apiVersion), kind: obj.kind })
+  const resource = registry.lookupKind({
+    ...CORE,
+    ...parseApiVersion(obj.apiVersion),
+    kind: obj.kind,
+  })
   if (resource === undefined) throw new Error(`${obj.apiVersion} ${obj.kind} is not served`)
   return resource
 }

@@ -1,15 +1,22 @@
 // What list, watch and deletecollection share: which objects of a collection a request is about.
 // Called by verbs/list, watch, delete-collection.
 
-import { checkFieldLabels, type FieldSelector, type ListOptions, parseListOptions } from '@podless/apimachinery'
+import {
+  checkFieldLabels,
+  type FieldSelector,
+  type ListOptions,
+  parseListOptions,
+} from '@podless/apimachinery'
 import type { Predicate, StoredObject } from '@podless/storage'
 import type { RequestContext } from './context.ts'
 import type { Resource } from './resource.ts'
 import { decodeStored, keyOf, prefixOf } from './stored-form.ts'
 
 export interface Collection {
-  /** With trailing slash, or one object's key when the request can only be about that one. */
+  /** With trailing slash. */
   readonly prefix: string
+  /** Set when the request can only be about this one object. */
+  readonly key: string | undefined
   /** Undefined when every object under the prefix belongs. */
   readonly predicate: Predicate | undefined
 }
@@ -28,12 +35,15 @@ export function collectionOf(ctx: RequestContext, options: ListOptions): Collect
   const { labelSelector, fieldSelector } = options
   checkFieldLabels(fieldSelector, resource.selectableFields)
   const single = info.name === '' ? singleName(fieldSelector) : info.name
-  const namespace = info.namespace === '' ? singleNamespace(resource, fieldSelector) : info.namespace
+  const namespace =
+    info.namespace === '' ? singleNamespace(resource, fieldSelector) : info.namespace
   const located = !resource.namespaced || namespace !== ''
-  const prefix = single !== undefined && located ? keyOf(resource, namespace, single) : prefixOf(resource, namespace)
-  if (labelSelector.empty && fieldSelector.empty) return { prefix, predicate: undefined }
+  const prefix = prefixOf(resource, namespace)
+  const key = single !== undefined && located ? keyOf(resource, namespace, single) : undefined
+  if (labelSelector.empty && fieldSelector.empty) return { prefix, key, predicate: undefined }
   return {
     prefix,
+    key,
     predicate: stored =>
       (labelSelector.empty || labelSelector.matches(stored.header.labels)) &&
       (fieldSelector.empty || fieldSelector.matches(field => fieldOf(stored, resource, field))),
@@ -41,10 +51,13 @@ export function collectionOf(ctx: RequestContext, options: ListOptions): Collect
 }
 
 const equals = (selector: FieldSelector, field: string): string | undefined =>
-  selector.requirements.find(item => item.field === field && item.op === '=' && isSegment(item.value))?.value
+  selector.requirements.find(
+    item => item.field === field && item.op === '=' && isSegment(item.value),
+  )?.value
 
 const isSegment = (value: string): boolean => value !== '' && !value.includes('/')
-const singleName = (selector: FieldSelector): string | undefined => equals(selector, 'metadata.name')
+const singleName = (selector: FieldSelector): string | undefined =>
+  equals(selector, 'metadata.name')
 const singleNamespace = (resource: Resource, selector: FieldSelector): string =>
   resource.namespaced ? (equals(selector, 'metadata.namespace') ?? '') : ''
 

@@ -1,7 +1,15 @@
 // Deletion as an object sees it: preconditions, finalizers, propagation; written once for clients and controllers.
 // Called by verbs/delete.ts and controllers/*. Ref: apiserver/pkg/registry/generic/registry/store.go Delete
 
-import { cloneJson, conflict, type DeleteOptions, equalJson, type KubeObject, notFound, type ObjectMeta } from '@podless/apimachinery'
+import {
+  cloneJson,
+  conflict,
+  type DeleteOptions,
+  equalJson,
+  type KubeObject,
+  notFound,
+  type ObjectMeta,
+} from '@podless/apimachinery'
 import type { Storage, StoredObject } from '@podless/storage'
 import type { Resource } from './resource.ts'
 import { decodeStored, encodeForStorage } from './stored-form.ts'
@@ -11,7 +19,11 @@ export type DeleteOutcome =
   /** Gone, or would be on a dry run; `object` is its last state. */
   | { readonly type: 'deleted'; readonly object: KubeObject }
   /** Something holds it: deletionTimestamp is set, or was already. `stored` is absent after a dry run. */
-  | { readonly type: 'pending'; readonly object: KubeObject; readonly stored: StoredObject | undefined }
+  | {
+      readonly type: 'pending'
+      readonly object: KubeObject
+      readonly stored: StoredObject | undefined
+    }
 
 export interface DeletionRequest {
   readonly resource: Resource
@@ -24,7 +36,10 @@ export interface DeletionRequest {
 }
 
 /** Deletes, or marks for deletion. Throws 404, 409 and what `check` throws; storage errors pass through. */
-export async function deleteStored(storage: Storage, request: DeletionRequest): Promise<DeleteOutcome> {
+export async function deleteStored(
+  storage: Storage,
+  request: DeletionRequest,
+): Promise<DeleteOutcome> {
   const { resource, key, name, options, now, check } = request
   let outcome: DeleteOutcome | undefined
   const result = await storage.update(key, async current => {
@@ -45,7 +60,11 @@ export async function deleteStored(storage: Storage, request: DeletionRequest): 
 }
 
 /** Ref: apiserver/pkg/registry/rest/delete.go BeforeDelete; the kind, not the resource, names the object here. */
-function checkPreconditions(kind: string, { metadata }: KubeObject, { preconditions }: DeleteOptions): void {
+function checkPreconditions(
+  kind: string,
+  { metadata }: KubeObject,
+  { preconditions }: DeleteOptions,
+): void {
   if (preconditions === undefined) return
   const { uid, resourceVersion } = preconditions
   const subject = { group: '', resource: kind }
@@ -69,7 +88,12 @@ export const FOREGROUND_FINALIZER = 'foregroundDeletion'
 export const ORPHAN_FINALIZER = 'orphan'
 
 /** The object as a deletion request leaves it. Ref: store.go deletionFinalizersForGarbageCollection, markAsDeleting */
-function markDeleted({ strategy }: Resource, live: KubeObject, options: DeleteOptions, now: Date): KubeObject {
+function markDeleted(
+  { strategy }: Resource,
+  live: KubeObject,
+  options: DeleteOptions,
+  now: Date,
+): KubeObject {
   const marked = cloneJson(live)
   const { metadata } = marked
   const finalizers = finalizersAfter(live.metadata, options)
@@ -86,7 +110,9 @@ function markDeleted({ strategy }: Resource, live: KubeObject, options: DeleteOp
 function finalizersAfter({ finalizers = [] }: ObjectMeta, options: DeleteOptions): string[] {
   const { propagationPolicy, orphanDependents } = options
   if (propagationPolicy === undefined && orphanDependents === undefined) return [...finalizers]
-  const others = finalizers.filter(name => name !== FOREGROUND_FINALIZER && name !== ORPHAN_FINALIZER)
+  const others = finalizers.filter(
+    name => name !== FOREGROUND_FINALIZER && name !== ORPHAN_FINALIZER,
+  )
   const orphan = orphanDependents ?? propagationPolicy === 'Orphan'
   if (orphan) return [...others, ORPHAN_FINALIZER]
   return propagationPolicy === 'Foreground' ? [...others, FOREGROUND_FINALIZER] : others

@@ -53,7 +53,11 @@ export interface Reply {
 
 /** A small JSON answer. */
 export function jsonReply(code: number, value: JsonObject): Reply {
-  return { code, contentType: 'application/json', body: { type: 'bytes', bytes: JSON.stringify(value) } }
+  return {
+    code,
+    contentType: 'application/json',
+    body: { type: 'bytes', bytes: JSON.stringify(value) },
+  }
 }
 
 /** A plain text answer, as health pages give. */

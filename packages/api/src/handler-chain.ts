@@ -3,9 +3,9 @@
 // Ref: apiserver/pkg/server/config.go DefaultBuildHandlerChain
 
 import { randomUUID } from 'node:crypto'
-import { StatusError } from '@podless/apimachinery'
-import { authorizationError } from './auth/authorize.ts'
+import { badRequest, ParseError, parseGoDurationMs, StatusError } from '@podless/apimachinery'
 import type { Authenticator } from './auth/authenticate.ts'
+import { authorizationError } from './auth/authorize.ts'
 import { impersonate } from './auth/impersonate.ts'
 import type { RequestContext, ServerState } from './context.ts'
 import { methodNotAllowed, statusOf, unknownResource } from './errors.ts'
@@ -48,7 +48,11 @@ async function guarded(
   } catch (error) {
     const status = statusOf(error)
     if (!(error instanceof StatusError)) {
-      state.log.error('request failed unexpectedly', error, { auditId, verb: info.verb, path: info.path })
+      state.log.error('request failed unexpectedly', error, {
+        auditId,
+        verb: info.verb,
+        path: info.path,
+      })
     }
     return statusReply(status)
   }
@@ -69,7 +73,16 @@ async function serve(
   const verb = verbFor(info, served.subresource, served.resource)
   if (verb === undefined) throw methodNotAllowed() // 405
   const query = queryOf(request.target)
-  return await verb({ server: state, request, info, ...served, user, query, warn } satisfies RequestContext)
+  checkTimeout(query, info)
+  return await verb({
+    server: state,
+    request,
+    info,
+    ...served,
+    user,
+    query,
+    warn,
+  } satisfies RequestContext)
 }
 
 function authorize(state: ChainState, user: UserInfo, info: RequestInfo): void {
@@ -97,17 +110,38 @@ interface Served {
 function lookup(state: ChainState, info: RequestInfo): Served {
   const resource = state.registry.lookup(info)
   if (resource === undefined) throw unknownResource()
-  if (info.namespace !== '' && !resource.namespaced && info.resource !== 'namespaces') throw unknownResource()
+  if (info.namespace !== '' && !resource.namespaced && info.resource !== 'namespaces')
+    throw unknownResource()
   if (resource.namespaced && info.namespace === '' && info.name !== '') throw unknownResource()
   if (info.subresource === '') return { resource, subresource: undefined }
   const subresource = resource.subresources.get(info.subresource)
-  if (subresource === undefined || (info.rest.length > 0 && subresource.type !== 'node')) throw unknownResource()
+  if (subresource === undefined || (info.rest.length > 0 && subresource.type !== 'node'))
+    throw unknownResource()
   return { resource, subresource }
 }
 
+const BROKEN_ESCAPE = /%(?![0-9a-fA-F]{2})/
+
+/** The query as Go's url.ParseQuery reads it: a pair with a broken escape or a semicolon is dropped. */
 function queryOf(target: string): URLSearchParams {
   const cut = target.indexOf('?')
-  return new URLSearchParams(cut < 0 ? '' : target.slice(cut + 1))
+  if (cut < 0) return new URLSearchParams()
+  const text = target.slice(cut + 1)
+  if (!BROKEN_ESCAPE.test(text) && !text.includes(';')) return new URLSearchParams(text)
+  const pairs = text.split('&').filter(pair => !BROKEN_ESCAPE.test(pair) && !pair.includes(';'))
+  return new URLSearchParams(pairs.join('&'))
+}
+
+/** Ref: apiserver/pkg/endpoints/filters/request_deadline.go */
+function checkTimeout(query: URLSearchParams, info: RequestInfo): void {
+  const text = query.get('timeout')
+  if (text === null || text === '' || info.verb === 'watch') return
+  try {
+    parseGoDurationMs(text)
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error
+    throw badRequest(`invalid timeout specified in the request URL - ${error.message}`)
+  }
 }
 
 /** A Status as an answer, with the headers some reasons carry. */
@@ -133,5 +167,10 @@ function observe(state: ChainState, info: RequestInfo, reply: Reply, elapsedMs: 
     code: reply.code,
     seconds: elapsedMs / 1000,
   })
-  state.log.debug('request', { verb: info.verb, path: info.path, code: reply.code, ms: Math.round(elapsedMs) })
+  state.log.debug('request', {
+    verb: info.verb,
+    path: info.path,
+    code: reply.code,
+    ms: Math.round(elapsedMs),
+  })
 }

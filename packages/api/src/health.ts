@@ -33,14 +33,20 @@ export class Health {
   reply(path: string, query: URLSearchParams): Reply {
     const page = path.slice(1) as HealthPage
     const excluded = new Set(query.getAll('exclude').flatMap(text => text.split(',')))
-    const results = this.#of(page).map(({ name, check }) => ({ name, failure: excluded.has(name) ? undefined : check(), excluded: excluded.has(name) }))
+    const results = this.#of(page).map(({ name, check }) => ({
+      name,
+      failure: excluded.has(name) ? undefined : check(),
+      excluded: excluded.has(name),
+    }))
     const failed = results.some(({ failure }) => failure !== undefined)
     if (!failed && !query.has('verbose')) return textReply(200, 'ok')
     const lines = results.map(({ name, failure, excluded: out }) => line(name, failure, out))
     const known = new Set(results.map(({ name }) => name))
     const unknown = [...excluded].filter(name => !known.has(name))
     if (unknown.length > 0) {
-      lines.push(`warn: some health checks cannot be excluded: no matches for ${unknown.map(name => JSON.stringify(name)).join(',')}`)
+      lines.push(
+        `warn: some health checks cannot be excluded: no matches for ${unknown.map(name => JSON.stringify(name)).join(',')}`,
+      )
     }
     lines.push(failed ? `${page} check failed` : `${page} check passed`)
     return textReply(failed ? 500 : 200, `${lines.join('\n')}\n`)
@@ -49,11 +55,15 @@ export class Health {
   /** The page of one check: /readyz/etcd. */
   single(path: string): (() => Reply) | undefined {
     const [, page, ...rest] = path.split('/')
-    const found = this.#checks.find(({ name, pages }) => name === rest.join('/') && pages.includes(page as HealthPage))
+    const found = this.#checks.find(
+      ({ name, pages }) => name === rest.join('/') && pages.includes(page as HealthPage),
+    )
     if (found === undefined) return undefined
     return () => {
       const failure = found.check()
-      return failure === undefined ? textReply(200, 'ok') : textReply(500, `internal server error: ${failure}\n`)
+      return failure === undefined
+        ? textReply(200, 'ok')
+        : textReply(500, `internal server error: ${failure}\n`)
     }
   }
 

@@ -24,13 +24,16 @@ export function createLog({ write, level, now }: LogOptions): Log {
   const from = ORDER.indexOf(level)
   const emit = (lineLevel: LogLevel, message: string, fields: JsonObject = {}): void => {
     if (ORDER.indexOf(lineLevel) < from) return
-    write(`${JSON.stringify({ time: now().toISOString(), level: lineLevel, message, ...fields })}\n`)
+    write(
+      `${JSON.stringify({ time: now().toISOString(), level: lineLevel, message, ...fields })}\n`,
+    )
   }
   return {
     debug: (message, fields) => emit('debug', message, fields),
     info: (message, fields) => emit('info', message, fields),
     warn: (message, fields) => emit('warn', message, fields),
-    error: (message, error, fields) => emit('error', message, { ...fields, error: describe(error) }),
+    error: (message, error, fields) =>
+      emit('error', message, { ...fields, error: describe(error) }),
   }
 }
 

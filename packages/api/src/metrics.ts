@@ -43,7 +43,8 @@ export class Metrics {
 
   render(): string {
     const lines = ['# TYPE apiserver_request_total counter']
-    for (const [labels, value] of this.#requests) lines.push(`apiserver_request_total{${labels}} ${value}`)
+    for (const [labels, value] of this.#requests)
+      lines.push(`apiserver_request_total{${labels}} ${value}`)
     lines.push('# TYPE apiserver_request_duration_seconds histogram')
     for (const [labels, histogram] of this.#durations) renderHistogram(lines, labels, histogram)
     for (const [name, read] of this.#gauges) {
@@ -72,5 +73,8 @@ function renderHistogram(lines: string[], labels: string, histogram: Histogram):
     lines.push(`${name}_bucket{${labels},le="${limit}"} ${cumulative}`)
   }
   lines.push(`${name}_bucket{${labels},le="+Inf"} ${histogram.count}`)
-  lines.push(`${name}_sum{${labels}} ${histogram.sum}`, `${name}_count{${labels}} ${histogram.count}`)
+  lines.push(
+    `${name}_sum{${labels}} ${histogram.sum}`,
+    `${name}_count{${labels}} ${histogram.count}`,
+  )
 }

@@ -36,13 +36,21 @@ export class Pages {
       ['/', () => jsonReply(200, { paths: this.#paths() })],
       ['/version', () => jsonReply(200, versionInfo())],
       ['/api', request => this.#root(request, 'core', () => jsonReply(200, discovery.versions()))],
-      ['/apis', request => this.#root(request, 'groups', () => jsonReply(200, discovery.groupList()))],
+      [
+        '/apis',
+        request => this.#root(request, 'groups', () => jsonReply(200, discovery.groupList())),
+      ],
       ['/metrics', () => ({ ...textReply(200, metrics.render()), contentType: PROMETHEUS_TYPE })],
       ['/openapi/v2', request => options.openApi.v2(request)],
       ['/openapi/v3', () => options.openApi.root()],
-      ['/.well-known/openid-configuration', () => cachedJson(issuer.configuration(), 'application/json')],
+      [
+        '/.well-known/openid-configuration',
+        () => cachedJson(issuer.configuration(), 'application/json'),
+      ],
       ['/openid/v1/jwks', () => cachedJson(issuer.jwks(), 'application/jwk-set+json')],
-      ...health.paths().map((path): [string, Page] => [path, (_request, query) => health.reply(path, query)]),
+      ...health
+        .paths()
+        .map((path): [string, Page] => [path, (_request, query) => health.reply(path, query)]),
     ])
   }
 
@@ -60,8 +68,10 @@ export class Pages {
   #below(path: string): Page | undefined {
     const { discovery, openApi, health } = this.#options
     const parts = path.slice(1).split('/')
-    if (parts[0] === 'openapi' && parts[1] === 'v3') return request => openApi.groupVersion(request, parts.slice(2).join('/'))
-    if (parts[0] === 'api' && parts.length === 2) return () => listOr404(discovery.resourceList({ group: '', version: parts[1]! }))
+    if (parts[0] === 'openapi' && parts[1] === 'v3')
+      return request => openApi.groupVersion(request, parts.slice(2).join('/'))
+    if (parts[0] === 'api' && parts.length === 2)
+      return () => listOr404(discovery.resourceList({ group: '', version: parts[1]! }))
     if (parts[0] === 'apis' && parts.length === 2) {
       const group = discovery.group(parts[1]!)
       return group === undefined ? undefined : () => jsonReply(200, group)
@@ -113,7 +123,10 @@ function wantsAggregated(accept: string): boolean {
   return false
 }
 
-const withVary = (reply: Reply): Reply => ({ ...reply, headers: { ...reply.headers, vary: 'Accept' } })
+const withVary = (reply: Reply): Reply => ({
+  ...reply,
+  headers: { ...reply.headers, vary: 'Accept' },
+})
 
 function listOr404(list: ReturnType<Discovery['resourceList']>): Reply {
   if (list === undefined) throw unknownResource()
@@ -121,5 +134,10 @@ function listOr404(list: ReturnType<Discovery['resourceList']>): Reply {
 }
 
 function cachedJson(text: string, contentType: string): Reply {
-  return { code: 200, contentType, headers: { 'cache-control': 'public, max-age=3600' }, body: { type: 'bytes', bytes: text } }
+  return {
+    code: 200,
+    contentType,
+    headers: { 'cache-control': 'public, max-age=3600' },
+    body: { type: 'bytes', bytes: text },
+  }
 }

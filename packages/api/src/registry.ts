@@ -2,7 +2,11 @@
 // Filled at start with the built-ins and by controllers/crd.ts on watch events; read by every request and by discovery.
 // Copy on write: a request keeps the Resource it looked up while a newer one takes its place.
 
-import { formatGroupResource, type GroupVersionKind, type GroupVersionResource } from '@podless/apimachinery'
+import {
+  formatGroupResource,
+  type GroupVersionKind,
+  type GroupVersionResource,
+} from '@podless/apimachinery'
 import type { Resource } from './resource.ts'
 
 type ChangeListener = () => void

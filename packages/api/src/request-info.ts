@@ -42,7 +42,14 @@ export function requestInfo(method: string, target: string): RequestInfo {
   const parts = decodeParts(rawPath)
   const path = `/${parts.join('/')}`
   if (parts[0] === 'api' && parts.length >= 3) {
-    return resourceInfo(method, path, '', parts[1]!, parts.slice(2), cut < 0 ? '' : target.slice(cut + 1))
+    return resourceInfo(
+      method,
+      path,
+      '',
+      parts[1]!,
+      parts.slice(2),
+      cut < 0 ? '' : target.slice(cut + 1),
+    )
   }
   if (parts[0] === 'apis' && parts.length >= 4) {
     const query = cut < 0 ? '' : target.slice(cut + 1)
@@ -65,19 +72,17 @@ const EMPTY: RequestInfo = {
   legacyWatch: false,
 }
 
+/** Escapes are read before the path is split, as Go does: a name cannot smuggle a slash. */
 function decodeParts(rawPath: string): string[] {
-  const parts: string[] = []
-  for (const part of rawPath.split('/')) {
-    if (part !== '') parts.push(part.includes('%') ? decodePart(part) : part)
-  }
-  return parts
+  const path = rawPath.includes('%') ? decodePath(rawPath) : rawPath
+  return path.split('/').filter(part => part !== '')
 }
 
-function decodePart(part: string): string {
+function decodePath(path: string): string {
   try {
-    return decodeURIComponent(part)
+    return decodeURIComponent(path)
   } catch {
-    return part // NOTE: Go answers 400 to a broken escape; as an undecoded name it is found nowhere.
+    return path // NOTE: Go answers 400 to a broken escape; as an undecoded name it is found nowhere.
   }
 }
 
@@ -95,14 +100,27 @@ function resourceInfo(
   const [resource = '', name = '', subresource = '', ...tail] = located
   const byMethod = VERB_OF_METHOD[method] ?? method.toLowerCase()
   const verb = legacyWatch ? 'watch' : refineVerb(byMethod, name, query)
-  return { isResource: true, path, verb, group, version, namespace, resource, subresource, name, rest: tail, legacyWatch }
+  return {
+    isResource: true,
+    path,
+    verb,
+    group,
+    version,
+    namespace,
+    resource,
+    subresource,
+    name,
+    rest: tail,
+    legacyWatch,
+  }
 }
 
 /** Splits `namespaces/NS/...` off. A namespace object itself counts as being inside itself, as RBAC sees it. */
 function locate(parts: string[]): { namespace: string; located: string[] } {
   if (parts[0] !== 'namespaces' || parts.length < 2) return { namespace: '', located: parts }
   const namespace = parts[1]!
-  if (parts.length === 2 || NAMESPACE_SUBRESOURCES.has(parts[2]!)) return { namespace, located: parts }
+  if (parts.length === 2 || NAMESPACE_SUBRESOURCES.has(parts[2]!))
+    return { namespace, located: parts }
   return { namespace, located: parts.slice(2) }
 }
 

@@ -5,20 +5,27 @@
 import {
   apiVersionOf,
   builtinSchema,
-  compileJsonPath,
   type CustomResourceSchema,
+  compileJsonPath,
   customResourceSchema,
   isObject,
-  type JsonPath,
   type JsonObject,
+  type JsonPath,
   type JsonValue,
   type KubeObject,
   type SchemaNode,
   setOwn,
   simplePath,
 } from '@podless/apimachinery'
+import type {
+  Column,
+  Resource,
+  ResourceVerb,
+  StoredSubresource,
+  Subresource,
+  VirtualSubresource,
+} from './resource.ts'
 import { ageOf, NAME } from './resources/columns.ts'
-import type { Column, Resource, ResourceVerb, StoredSubresource, Subresource, VirtualSubresource } from './resource.ts'
 
 /** The parts of a CRD version that serving needs, as the API spells them. */
 export interface CrdVersion extends JsonObject {
@@ -51,22 +58,45 @@ interface PrinterColumn extends JsonObject {
 export interface CrdSpec extends JsonObject {
   group: string
   scope: 'Namespaced' | 'Cluster'
-  names: { plural: string; singular?: string; shortNames?: string[]; kind: string; listKind?: string; categories?: string[] }
+  names: {
+    plural: string
+    singular?: string
+    shortNames?: string[]
+    kind: string
+    listKind?: string
+    categories?: string[]
+  }
   versions: CrdVersion[]
   preserveUnknownFields?: boolean
 }
 
 /** Upstream's order in discovery. */
-const VERBS: readonly ResourceVerb[] = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch']
+const VERBS: readonly ResourceVerb[] = [
+  'delete',
+  'deletecollection',
+  'get',
+  'list',
+  'patch',
+  'create',
+  'update',
+  'watch',
+]
 
 /** The resources of a CRD whose names are accepted. */
 export function resourcesFromCrd(crd: KubeObject): Resource[] {
   const spec = crd.spec as CrdSpec
   const terminating = crd.metadata.deletionTimestamp !== undefined
-  return spec.versions.filter(({ served }) => served).map(version => resourceOf(crd, spec, version, terminating))
+  return spec.versions
+    .filter(({ served }) => served)
+    .map(version => resourceOf(crd, spec, version, terminating))
 }
 
-function resourceOf(crd: KubeObject, spec: CrdSpec, version: CrdVersion, terminating: boolean): Resource {
+function resourceOf(
+  crd: KubeObject,
+  spec: CrdSpec,
+  version: CrdVersion,
+  terminating: boolean,
+): Resource {
   const { names, group } = spec
   const storageVersion = spec.versions.find(({ storage }) => storage)?.name ?? version.name
   const schema = lazySchema(version, spec.preserveUnknownFields === true)
@@ -93,19 +123,26 @@ function resourceOf(crd: KubeObject, spec: CrdSpec, version: CrdVersion, termina
       return schema()
     },
     strategy: { hasGeneration: true, allowUnconditionalUpdate: false },
-    ...(hasStatus ? { merge: keepStatus, dropStatusOnCreate: (obj: KubeObject) => void delete obj.status } : {}),
+    ...(hasStatus
+      ? { merge: keepStatus, dropStatusOnCreate: (obj: KubeObject) => void delete obj.status }
+      : {}),
     subresources: subresourcesOf(version, hasStatus),
     columns: columnsOf(version),
     selectableFields: selectableFieldsOf(version),
     crd: crd.metadata.name ?? '',
-    ...(version.schema?.openAPIV3Schema === undefined ? {} : { openApiSchema: version.schema.openAPIV3Schema }),
+    ...(version.schema?.openAPIV3Schema === undefined
+      ? {}
+      : { openApiSchema: version.schema.openAPIV3Schema }),
     ...readRule(crd, spec, version, schema),
     ...deprecation(spec, version),
   }
   return resource
 }
 
-function lazySchema(version: CrdVersion, preserveUnknownFields: boolean): () => CustomResourceSchema {
+function lazySchema(
+  version: CrdVersion,
+  preserveUnknownFields: boolean,
+): () => CustomResourceSchema {
   let made: CustomResourceSchema | undefined
   return () => {
     made ??= customResourceSchema(version.schema?.openAPIV3Schema, { preserveUnknownFields })
@@ -140,13 +177,18 @@ const schemaText = ({ schema }: CrdVersion): string => JSON.stringify(schema ?? 
 function deprecation(spec: CrdSpec, version: CrdVersion): Pick<Resource, 'deprecationWarning'> {
   if (version.deprecated !== true) return {}
   const apiVersion = apiVersionOf({ group: spec.group, version: version.name })
-  return { deprecationWarning: version.deprecationWarning ?? `${apiVersion} ${spec.names.kind} is deprecated` }
+  return {
+    deprecationWarning:
+      version.deprecationWarning ?? `${apiVersion} ${spec.names.kind} is deprecated`,
+  }
 }
 
 /** The main door leaves status alone. Ref: apiextensions-apiserver/pkg/registry/customresource/strategy.go */
 function keepStatus(sent: KubeObject, live: KubeObject): KubeObject {
   const { status: _sent, ...rest } = sent
-  return live.status === undefined ? (rest as KubeObject) : ({ ...rest, status: live.status } as KubeObject)
+  return live.status === undefined
+    ? (rest as KubeObject)
+    : ({ ...rest, status: live.status } as KubeObject)
 }
 
 /** /status takes nothing but status, and the managed fields that record it. Ref: status_strategy.go */
@@ -156,9 +198,14 @@ const STATUS_DOOR: StoredSubresource = {
   merge: (sent, live) => {
     const { status: _old, ...rest } = live
     const metadata = { ...live.metadata }
-    if (sent.metadata.managedFields !== undefined) metadata.managedFields = sent.metadata.managedFields
+    if (sent.metadata.managedFields !== undefined)
+      metadata.managedFields = sent.metadata.managedFields
     else delete metadata.managedFields
-    return { ...rest, metadata, ...(sent.status === undefined ? {} : { status: sent.status }) } as KubeObject
+    return {
+      ...rest,
+      metadata,
+      ...(sent.status === undefined ? {} : { status: sent.status }),
+    } as KubeObject
   },
 }
 
@@ -174,7 +221,8 @@ function subresourcesOf(version: CrdVersion, hasStatus: boolean): ReadonlyMap<st
 function scaleDoor(paths: ScalePaths): VirtualSubresource {
   const specReplicas = simplePath(paths.specReplicasPath)
   const statusReplicas = simplePath(paths.statusReplicasPath)
-  const selector = paths.labelSelectorPath === undefined ? undefined : simplePath(paths.labelSelectorPath)
+  const selector =
+    paths.labelSelectorPath === undefined ? undefined : simplePath(paths.labelSelectorPath)
   const gvk = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
   return {
     type: 'virtual',
@@ -191,12 +239,19 @@ function scaleDoor(paths: ScalePaths): VirtualSubresource {
         apiVersion: 'autoscaling/v1',
         metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
         spec: { ...replicas(specReplicas(parent)) },
-        status: { replicas: count(statusReplicas(parent)), ...(typeof text === 'string' && text !== '' ? { selector: text } : {}) },
+        status: {
+          replicas: count(statusReplicas(parent)),
+          ...(typeof text === 'string' && text !== '' ? { selector: text } : {}),
+        },
       } as KubeObject
     },
     update: (body, parent) => {
       const { resourceVersion } = body.metadata
-      setPath(parent, paths.specReplicasPath, count((body.spec as JsonObject | undefined)?.replicas))
+      setPath(
+        parent,
+        paths.specReplicasPath,
+        count((body.spec as JsonObject | undefined)?.replicas),
+      )
       if (resourceVersion !== undefined) parent.metadata.resourceVersion = resourceVersion
       return parent
     },
@@ -216,7 +271,8 @@ function setPath(target: JsonObject, path: string, value: JsonValue): void {
 }
 
 const count = (value: JsonValue | undefined): number => (typeof value === 'number' ? value : 0)
-const replicas = (value: JsonValue | undefined): JsonObject => (count(value) === 0 ? {} : { replicas: count(value) })
+const replicas = (value: JsonValue | undefined): JsonObject =>
+  count(value) === 0 ? {} : { replicas: count(value) }
 
 function columnsOf(version: CrdVersion): readonly Column[] {
   const own = version.additionalPrinterColumns
@@ -225,7 +281,11 @@ function columnsOf(version: CrdVersion): readonly Column[] {
 }
 
 /** What a CRD without columns of its own shows. Ref: registry/customresource/tableconvertor */
-const creationColumn: Column = columnOf({ name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' })
+const creationColumn: Column = columnOf({
+  name: 'Age',
+  type: 'date',
+  jsonPath: '.metadata.creationTimestamp',
+})
 
 function columnOf({ name, type, format, description, priority, jsonPath }: PrinterColumn): Column {
   let find: JsonPath | undefined
@@ -233,7 +293,8 @@ function columnOf({ name, type, format, description, priority, jsonPath }: Print
     name,
     type,
     ...(format === undefined ? {} : { format }),
-    description: description ?? `Custom resource definition column (in JSONPath format): ${jsonPath}`,
+    description:
+      description ?? `Custom resource definition column (in JSONPath format): ${jsonPath}`,
     ...(priority === undefined ? {} : { priority }),
     cell: (obj, now) => {
       find ??= finderOf(jsonPath)
@@ -260,7 +321,9 @@ function cellOf(values: readonly JsonValue[], type: Column['type'], now: Date): 
     case 'boolean':
       return typeof value === 'boolean' ? value : null
     case 'string':
-      return values.length > 1 || isObject(value) || Array.isArray(value) ? JSON.stringify(values.length > 1 ? values : value) : String(value)
+      return values.length > 1 || isObject(value) || Array.isArray(value)
+        ? JSON.stringify(values.length > 1 ? values : value)
+        : String(value)
     case 'date':
       return typeof value === 'string' ? ageOf(value, now) : null
   }

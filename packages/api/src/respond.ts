@@ -1,7 +1,15 @@
 // Chooses how an answer is written (JSON, YAML, protobuf, Table, PartialObjectMetadata) and writes it around bytes that
 // are already encoded. Called by verbs. Ref: apiserver/pkg/endpoints/handlers/response.go
 
-import { apiVersionOf, encodeProtobuf, encodeYaml, type JsonObject, type KubeObject, type MediaChoice, negotiate } from '@podless/apimachinery'
+import {
+  apiVersionOf,
+  encodeProtobuf,
+  encodeYaml,
+  type JsonObject,
+  type KubeObject,
+  type MediaChoice,
+  negotiate,
+} from '@podless/apimachinery'
 import type { StoredObject } from '@podless/storage'
 import type { RequestContext } from './context.ts'
 import { partialMetadata, partialMetadataList } from './discovery/partial-metadata.ts'
@@ -46,7 +54,11 @@ export function respondObject(ctx: RequestContext, obj: KubeObject, code = 200):
 
 function shapeOne(ctx: RequestContext, media: MediaChoice, obj: KubeObject): JsonObject {
   if (media.as === 'Table') {
-    return tableOf(ctx.resource, [obj], tableOptions(ctx, { resourceVersion: obj.metadata.resourceVersion }))
+    return tableOf(
+      ctx.resource,
+      [obj],
+      tableOptions(ctx, { resourceVersion: obj.metadata.resourceVersion }),
+    )
   }
   return media.as === 'PartialObjectMetadata' ? partialMetadata(obj) : obj
 }
@@ -55,7 +67,11 @@ function shapeOne(ctx: RequestContext, media: MediaChoice, obj: KubeObject): Jso
 export function respondList(ctx: RequestContext, answer: ListAnswer): Reply {
   const media = chooseMedia(ctx)
   if (media.format === 'json' && media.as === undefined && !media.pretty) {
-    return { code: 200, contentType: media.contentType, body: { type: 'chunks', chunks: listChunks(ctx.resource, answer) } }
+    return {
+      code: 200,
+      contentType: media.contentType,
+      body: { type: 'chunks', chunks: listChunks(ctx.resource, answer) },
+    }
   }
   return bytesReply(200, media, encodeValue(shapeList(ctx, media, answer), media))
 }
@@ -70,19 +86,29 @@ function shapeList(ctx: RequestContext, media: MediaChoice, answer: ListAnswer):
   return { kind: resource.names.listKind, apiVersion: apiVersionOf(resource.gvr), metadata, items }
 }
 
-function withoutTypeMeta({ apiVersion: _apiVersion, kind: _kind, ...rest }: KubeObject): JsonObject {
+function withoutTypeMeta({
+  apiVersion: _apiVersion,
+  kind: _kind,
+  ...rest
+}: KubeObject): JsonObject {
   return rest
 }
 
 function tableOptions(ctx: RequestContext, metadata: JsonObject): Parameters<typeof tableOf>[2] {
-  return { metadata, includeObject: ctx.query.get('includeObject') ?? 'Metadata', now: ctx.server.now() }
+  return {
+    metadata,
+    includeObject: ctx.query.get('includeObject') ?? 'Metadata',
+    now: ctx.server.now(),
+  }
 }
 
 export function listMetadata(answer: Omit<ListAnswer, 'items'>): JsonObject {
   return {
     resourceVersion: String(answer.revision),
     ...(answer.continue === undefined ? {} : { continue: answer.continue }),
-    ...(answer.remainingItemCount === undefined ? {} : { remainingItemCount: answer.remainingItemCount }),
+    ...(answer.remainingItemCount === undefined
+      ? {}
+      : { remainingItemCount: answer.remainingItemCount }),
   }
 }
 
@@ -91,7 +117,11 @@ const CHUNK_BYTES = 64 * 1024
 
 function* listChunks(resource: Resource, answer: ListAnswer): Generator<Buffer> {
   const { listKind: kind } = resource.names
-  const head = JSON.stringify({ kind, apiVersion: apiVersionOf(resource.gvr), metadata: listMetadata(answer) })
+  const head = JSON.stringify({
+    kind,
+    apiVersion: apiVersionOf(resource.gvr),
+    metadata: listMetadata(answer),
+  })
   let pending: Buffer[] = [Buffer.from(`${head.slice(0, -1)},"items":[`)]
   let size = pending[0]!.length
   let first = true

@@ -1,15 +1,26 @@
 // The edge: TLS sockets, HTTP/1.1, HTTP/2 and WebSocket. Turns them into Incoming and Reply for handler-chain.ts and
 // knows nothing of Kubernetes but the body limit. cli starts it. Ref: apiserver/pkg/server/secure_serving.go
 
-import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { requestEntityTooLarge } from '@podless/apimachinery'
-import { BODY_BYTES_MAX, CONCURRENT_STREAMS_MAX, LISTEN_BACKLOG, REQUEST_TIMEOUT_MS } from './config.ts'
+import {
+  BODY_BYTES_MAX,
+  CONCURRENT_STREAMS_MAX,
+  LISTEN_BACKLOG,
+  REQUEST_TIMEOUT_MS,
+} from './config.ts'
 import type { Incoming, PeerCertificate, Reply } from './exchange.ts'
-import { type AnyResponse, writeReply } from './write-reply.ts'
 import { acceptUpgrade } from './upgrade.ts'
+import { type AnyResponse, writeReply } from './write-reply.ts'
 
 type AnyRequest = Http2ServerRequest | IncomingMessage
 
@@ -39,7 +50,13 @@ export interface Listener {
 }
 
 /** Starts listening. Rejects with the socket's error (EADDRINUSE, EACCES) when it cannot. */
-export async function listen({ bind, port, tls, handle, onClientError }: ListenOptions): Promise<Listener> {
+export async function listen({
+  bind,
+  port,
+  tls,
+  handle,
+  onClientError,
+}: ListenOptions): Promise<Listener> {
   const server = createSecureServer({
     key: tls.key,
     cert: tls.cert,
@@ -49,9 +66,6 @@ export async function listen({ bind, port, tls, handle, onClientError }: ListenO
     allowHTTP1: true,
     minVersion: 'TLSv1.2',
     settings: { maxConcurrentStreams: CONCURRENT_STREAMS_MAX },
-    maxSessionInvalidFrames: 100,
-    // Watches and slow clients are bounded by our own queues; Node's five minute request timeout would cut long uploads.
-    requestTimeout: 0,
   })
   const open = trackConnections(server)
   const draining = new AbortController()
@@ -59,7 +73,14 @@ export async function listen({ bind, port, tls, handle, onClientError }: ListenO
     void answer(request, response, handle, draining.signal)
   })
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    acceptUpgrade({ request, socket, head, incoming: incomingOf(request, draining.signal), handle, draining: draining.signal })
+    acceptUpgrade({
+      request,
+      socket,
+      head,
+      incoming: incomingOf(request, draining.signal),
+      handle,
+      draining: draining.signal,
+    })
   })
   server.on('sessionError', onClientError)
   server.on('tlsClientError', onClientError)
@@ -72,7 +93,8 @@ export async function listen({ bind, port, tls, handle, onClientError }: ListenO
   return {
     port: address.port,
     address: address.address,
-    replaceTls: next => server.setSecureContext({ key: next.key, cert: next.cert, ca: next.clientCa }),
+    replaceTls: next =>
+      server.setSecureContext({ key: next.key, cert: next.cert, ca: next.clientCa }),
     close: graceMs => close(server, open, draining, graceMs),
   }
 }
@@ -104,7 +126,12 @@ function trackConnections(server: Http2SecureServer): OpenConnections {
   return open
 }
 
-async function close(server: Http2SecureServer, open: OpenConnections, draining: AbortController, graceMs: number): Promise<void> {
+async function close(
+  server: Http2SecureServer,
+  open: OpenConnections,
+  draining: AbortController,
+  graceMs: number,
+): Promise<void> {
   const closed = Promise.withResolvers<void>()
   server.close(() => closed.resolve())
   draining.abort()
@@ -162,10 +189,15 @@ function incomingOf(request: AnyRequest, draining: AbortSignal, response?: AnyRe
 }
 
 function socketOf(request: AnyRequest): TLSSocket {
-  return ('stream' in request && request.stream.session ? request.stream.session.socket : request.socket) as TLSSocket
+  return (
+    'stream' in request && request.stream.session ? request.stream.session.socket : request.socket
+  ) as TLSSocket
 }
 
-function headersWithPrefix(request: AnyRequest, prefix: string): ReadonlyMap<string, readonly string[]> {
+function headersWithPrefix(
+  request: AnyRequest,
+  prefix: string,
+): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>()
   const { rawHeaders } = request
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
@@ -185,7 +217,8 @@ async function readBody(request: AnyRequest): Promise<Buffer> {
     size += chunk.length
     if (size <= BODY_BYTES_MAX) chunks.push(chunk)
   }
-  if (size > BODY_BYTES_MAX) throw requestEntityTooLarge(`Request entity too large: limit is ${BODY_BYTES_MAX}`)
+  if (size > BODY_BYTES_MAX)
+    throw requestEntityTooLarge(`Request entity too large: limit is ${BODY_BYTES_MAX}`)
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
 }
 
@@ -197,16 +230,25 @@ function peerOf(request: AnyRequest, socket: TLSSocket): PeerCertificate | undef
   const known = peers.get(connection)
   if (known !== undefined) return known.peer
   const certificate = socket.getPeerX509Certificate?.()
-  const peer = certificate === undefined ? undefined : { der: certificate.raw, trusted: socket.authorized }
+  const peer =
+    certificate === undefined ? undefined : { der: certificate.raw, trusted: socket.authorized }
   peers.set(connection, { peer })
   return peer
 }
 
-function requestSignal(request: AnyRequest, response: AnyResponse | undefined, draining: AbortSignal): AbortSignal {
+function requestSignal(
+  request: AnyRequest,
+  response: AnyResponse | undefined,
+  draining: AbortSignal,
+): AbortSignal {
   const gone = new AbortController()
   const abort = (): void => gone.abort()
   ;(response ?? request).once('close', abort)
-  return AbortSignal.any([gone.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS), ...(draining.aborted ? [draining] : [])])
+  return AbortSignal.any([
+    gone.signal,
+    AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+    ...(draining.aborted ? [draining] : []),
+  ])
 }
 
 export type { ServerResponse }

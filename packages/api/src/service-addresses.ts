@@ -58,9 +58,12 @@ export class ClusterIpAllocator implements ServiceAddresses {
 
   #take(ip: string): { ip: string } | { error: string } {
     if (!inRange(this.#range, ip)) {
-      return { error: `provided IP is not in the valid range. The range of valid IPs is ${this.#range.text}` }
+      return {
+        error: `provided IP is not in the valid range. The range of valid IPs is ${this.#range.text}`,
+      }
     }
-    if (this.#taken.has(ip) || this.#reserved.has(ip)) return { error: 'provided IP is already allocated' }
+    if (this.#taken.has(ip) || this.#reserved.has(ip))
+      return { error: 'provided IP is already allocated' }
     this.#taken.set(ip, '')
     return { ip }
   }
@@ -97,7 +100,9 @@ function parseRange(cidr: string): Range {
   const [address = '', bits = ''] = cidr.split('/')
   const length = Number(bits)
   if (isIP(address) !== 4 || !Number.isInteger(length) || length < 8 || length > 30) {
-    throw new RangeError(`the service range ${JSON.stringify(cidr)} is not an IPv4 CIDR between /8 and /30, such as 10.96.0.0/12`)
+    throw new RangeError(
+      `the service range ${JSON.stringify(cidr)} is not an IPv4 CIDR between /8 and /30, such as 10.96.0.0/12`,
+    )
   }
   const size = 2 ** (32 - length)
   return { base: Math.floor(parseIp(address) / size) * size, size, text: cidr }
@@ -110,6 +115,7 @@ function inRange({ text }: Range, ip: string): boolean {
   return isIP(ip) === 4 && block.check(ip)
 }
 
-const parseIp = (ip: string): number => ip.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)
+const parseIp = (ip: string): number =>
+  ip.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)
 const formatIp = (value: number): string =>
   [24, 16, 8, 0].map(shift => Math.floor(value / 2 ** shift) % 256).join('.')

@@ -2,8 +2,8 @@
 // Called by server.ts. Ref: apiserver/pkg/endpoints/handlers/watch.go HandleWS
 
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
 import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { WebSocket, WebSocketServer } from 'ws'
 import type { Incoming, Reply, Sink } from './exchange.ts'
 
@@ -43,13 +43,22 @@ export function acceptUpgrade(options: UpgradeOptions): void {
   serve(options).catch(() => socket.destroy())
 }
 
-async function serve({ request, socket, head, incoming, handle, draining }: UpgradeOptions): Promise<void> {
+async function serve({
+  request,
+  socket,
+  head,
+  incoming,
+  handle,
+  draining,
+}: UpgradeOptions): Promise<void> {
   const reply = await handle(incoming)
   const isWebSocket = (request.headers.upgrade ?? '').toLowerCase() === 'websocket'
   if (reply.body.type !== 'stream' || !isWebSocket) return writeRaw(socket, reply)
   const { start } = reply.body
   const server = await webSocketServer()
-  server.handleUpgrade(request, socket, head, webSocket => start(webSocketSink(webSocket, draining)))
+  server.handleUpgrade(request, socket, head, webSocket =>
+    start(webSocketSink(webSocket, draining)),
+  )
 }
 
 function writeRaw(socket: Socket, reply: Reply): void {

@@ -1,7 +1,12 @@
 // One watch event as bytes on the wire. JSON frames of an object are made once and shared by every watcher of it.
 // Called by verbs/watch.ts. Ref: apiserver/pkg/endpoints/handlers/watch.go, apimachinery/pkg/apis/meta/v1/watch.go
 
-import { apiVersionOf, encodeWatchEvent, type JsonObject, type MediaChoice } from '@podless/apimachinery'
+import {
+  apiVersionOf,
+  encodeWatchEvent,
+  type JsonObject,
+  type MediaChoice,
+} from '@podless/apimachinery'
 import type { CacheEvent, StoredObject } from '@podless/storage'
 import { partialMetadata } from './discovery/partial-metadata.ts'
 import { tableOf } from './discovery/table.ts'
@@ -24,7 +29,8 @@ const JSON_END = Buffer.from('}\n')
 /** The frame of a change. `withColumns` is true for the first event of a Table watch. */
 export function eventFrame(shape: FrameShape, event: CacheEvent, withColumns: boolean): Buffer {
   const { media, resource } = shape
-  if (media.as === 'Table') return encodeFrame(shape, event.type, tableObject(shape, event.object, withColumns))
+  if (media.as === 'Table')
+    return encodeFrame(shape, event.type, tableObject(shape, event.object, withColumns))
   const memoKey = `watch:${event.type}:${media.format}:${media.as ?? ''}:${resource.gvr.group}/${resource.gvr.version}`
   const known = event.object.memo.get(memoKey)
   if (known !== undefined) return known as Buffer
@@ -36,7 +42,11 @@ export function eventFrame(shape: FrameShape, event: CacheEvent, withColumns: bo
 function makeFrame(shape: FrameShape, { type, object }: CacheEvent): Buffer {
   const { media, resource } = shape
   if (media.format === 'json' && media.as === undefined) {
-    return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), servedBytes(object, resource), JSON_END])
+    return Buffer.concat([
+      Buffer.from(`{"type":"${type}","object":`),
+      servedBytes(object, resource),
+      JSON_END,
+    ])
   }
   const obj = decodeStored(object, resource)
   return encodeFrame(shape, type, media.as === 'PartialObjectMetadata' ? partialMetadata(obj) : obj)
@@ -67,7 +77,13 @@ export function bookmarkFrame(shape: FrameShape, revision: number, initialEnd: b
   }
   if (media.as !== 'Table') return encodeFrame(shape, 'BOOKMARK', object)
   const rows = [{ cells: [], object }]
-  return encodeFrame(shape, 'BOOKMARK', { kind: 'Table', apiVersion: 'meta.k8s.io/v1', metadata, columnDefinitions: null, rows })
+  return encodeFrame(shape, 'BOOKMARK', {
+    kind: 'Table',
+    apiVersion: 'meta.k8s.io/v1',
+    metadata,
+    columnDefinitions: null,
+    rows,
+  })
 }
 
 /** What went wrong after the first byte: the last frame of a watch. */

@@ -22,7 +22,12 @@ interface WriteOptions {
 }
 
 /** Resolves when the answer has been handed to the socket; a stream's answer resolves once it has started. */
-export async function writeReply({ request, response, reply, draining }: WriteOptions): Promise<void> {
+export async function writeReply({
+  request,
+  response,
+  reply,
+  draining,
+}: WriteOptions): Promise<void> {
   if (response.destroyed) return
   const { body } = reply
   if (body.type === 'stream') {
@@ -32,7 +37,8 @@ export async function writeReply({ request, response, reply, draining }: WriteOp
   }
   if (body.type === 'chunks') return await writeChunks(request, response, reply, body.chunks)
   const bytes = typeof body.bytes === 'string' ? Buffer.from(body.bytes) : body.bytes
-  if (bytes.length >= GZIP_BYTES_MIN && wantsGzip(request)) return sendGzipped(response, reply, bytes)
+  if (bytes.length >= GZIP_BYTES_MIN && wantsGzip(request))
+    return sendGzipped(response, reply, bytes)
   sendHead(response, reply, { 'content-length': String(bytes.length) })
   if (request.method === 'HEAD') response.end()
   else response.end(bytes)
@@ -51,7 +57,8 @@ function sendHead(response: AnyResponse, reply: Reply, extra: Record<string, str
     ...reply.headers,
     ...extra,
   }
-  if (reply.warnings !== undefined && reply.warnings.length > 0) headers.warning = [...reply.warnings]
+  if (reply.warnings !== undefined && reply.warnings.length > 0)
+    headers.warning = [...reply.warnings]
   ;(response as ServerResponse).writeHead(reply.code, headers)
 }
 
@@ -59,12 +66,21 @@ function sendGzipped(response: AnyResponse, reply: Reply, bytes: Buffer): void {
   gzip(bytes, GZIP, (error, packed) => {
     if (error !== null) return void response.destroy(error)
     const length = String(packed.length)
-    sendHead(response, reply, { 'content-encoding': 'gzip', vary: 'Accept-Encoding', 'content-length': length })
+    sendHead(response, reply, {
+      'content-encoding': 'gzip',
+      vary: 'Accept-Encoding',
+      'content-length': length,
+    })
     response.end(packed)
   })
 }
 
-async function writeChunks(request: Incoming, response: AnyResponse, reply: Reply, chunks: Iterable<Buffer>): Promise<void> {
+async function writeChunks(
+  request: Incoming,
+  response: AnyResponse,
+  reply: Reply,
+  chunks: Iterable<Buffer>,
+): Promise<void> {
   const packed = wantsGzip(request)
   sendHead(response, reply, packed ? { 'content-encoding': 'gzip', vary: 'Accept-Encoding' } : {})
   const target = packed ? createGzip(GZIP) : (response as ServerResponse)

@@ -9,21 +9,21 @@ import {
   cloneJson,
   conflict,
   equalJson,
-  failure,
   type FieldError,
+  failure,
   generateName,
   invalid,
   type JsonObject,
   type KubeObject,
+  managerOf,
   notFound,
   OPTIMISTIC_LOCK_MESSAGE,
-  required,
-  managerOf,
-  trackUpdate,
   type WriteOptions as ParsedWriteOptions,
+  required,
+  trackUpdate,
+  type ValidateObjectOptions,
   validateObjectMeta,
   validateObjectMetaUpdate,
-  type ValidateObjectOptions,
 } from '@podless/apimachinery'
 import { StorageError, type StoredObject } from '@podless/storage'
 import type { AdmissionAttributes } from './admission/chain.ts'
@@ -57,12 +57,17 @@ const NAME_ATTEMPTS_MAX = 8
  * Stores a new object. `obj` is decoded, defaulted and pruned, and belongs to this call.
  * Throws 409 AlreadyExists, 422, what admission throws.
  */
-export async function createObject(ctx: RequestContext, obj: KubeObject, write: WriteOptions): Promise<Written> {
+export async function createObject(
+  ctx: RequestContext,
+  obj: KubeObject,
+  write: WriteOptions,
+): Promise<Written> {
   const { resource } = ctx
   const rules = ruleContext(ctx, write.dryRun)
   let next = obj
   if (write.tracksItself !== true) trackManager(ctx, undefined, next, write)
-  next = (await ctx.server.admission.mutate(attributes(ctx, 'CREATE', next, undefined, write))) ?? next
+  next =
+    (await ctx.server.admission.mutate(attributes(ctx, 'CREATE', next, undefined, write))) ?? next
   const generates = (next.metadata.name ?? '') === '' && (next.metadata.generateName ?? '') !== ''
   const template = generates ? cloneJson(next) : next
   for (let attempt = 1; ; attempt += 1) {
@@ -76,7 +81,12 @@ export async function createObject(ctx: RequestContext, obj: KubeObject, write: 
   }
 }
 
-async function createOnce(ctx: RequestContext, obj: KubeObject, write: WriteOptions, rules: RuleContext): Promise<Written> {
+async function createOnce(
+  ctx: RequestContext,
+  obj: KubeObject,
+  write: WriteOptions,
+  rules: RuleContext,
+): Promise<Written> {
   const { resource, server } = ctx
   const { strategy } = resource
   fillSystemMetadata(ctx, obj)
@@ -89,7 +99,10 @@ async function createOnce(ctx: RequestContext, obj: KubeObject, write: WriteOpti
     strategy.authorizeWrite?.(obj, undefined, rules)
     await server.admission.validate(attributes(ctx, 'CREATE', obj, undefined, write))
     if ((obj.metadata.resourceVersion ?? '') !== '') {
-      throw failure({ code: 500, message: 'resourceVersion should not be set on objects to be created' })
+      throw failure({
+        code: 500,
+        message: 'resourceVersion should not be set on objects to be created',
+      })
     }
     return await putNew(ctx, obj, write)
   } catch (error) {
@@ -106,7 +119,11 @@ async function putNew(ctx: RequestContext, obj: KubeObject, write: WriteOptions)
     return { object: obj, stored: undefined, created: true }
   }
   const ttlSeconds = resource.ttlSeconds
-  const stored = await server.storage.create(key, encodeForStorage(obj, resource), ttlSeconds === undefined ? {} : { ttlSeconds })
+  const stored = await server.storage.create(
+    key,
+    encodeForStorage(obj, resource),
+    ttlSeconds === undefined ? {} : { ttlSeconds },
+  )
   return { object: obj, stored, created: true }
 }
 
@@ -130,7 +147,11 @@ export function timestamp(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`
 }
 
-function createErrors(resource: Resource, obj: KubeObject, rules: RuleContext): readonly FieldError[] {
+function createErrors(
+  resource: Resource,
+  obj: KubeObject,
+  rules: RuleContext,
+): readonly FieldError[] {
   const { strategy } = resource
   if ((obj.metadata.name ?? '') === '' && (obj.metadata.generateName ?? '') === '') {
     return [required('metadata.name', 'name or generateName is required')]
@@ -154,12 +175,19 @@ function customErrors(
 
 function metaRules(resource: Resource): Parameters<typeof validateObjectMeta>[1] {
   const { validateName } = resource.strategy
-  return { namespaced: resource.namespaced, ...(validateName === undefined ? {} : { validateName }) }
+  return {
+    namespaced: resource.namespaced,
+    ...(validateName === undefined ? {} : { validateName }),
+  }
 }
 
 function refuseInvalid(resource: Resource, obj: KubeObject, errors: readonly FieldError[]): void {
   if (errors.length === 0) return
-  throw invalid({ group: resource.gvr.group, kind: resource.names.kind }, obj.metadata.name ?? '', errors)
+  throw invalid(
+    { group: resource.gvr.group, kind: resource.names.kind },
+    obj.metadata.name ?? '',
+    errors,
+  )
 }
 
 export interface UpdateRequest {
@@ -172,7 +200,11 @@ export interface UpdateRequest {
 }
 
 /** Changes a stored object through the main door or a stored subresource. */
-export async function updateObject(ctx: RequestContext, request: UpdateRequest, write: WriteOptions): Promise<Written> {
+export async function updateObject(
+  ctx: RequestContext,
+  request: UpdateRequest,
+  write: WriteOptions,
+): Promise<Written> {
   const { resource, info, server } = ctx
   const key = keyOf(resource, info.namespace, info.name)
   const subject = { gr: resource.gvr, name: info.name, verb: info.verb }
@@ -187,7 +219,9 @@ export async function updateObject(ctx: RequestContext, request: UpdateRequest, 
         result = changed
         if (write.dryRun) return 'unchanged'
         if (isReadyToGo(resource, changed)) return 'delete'
-        return equalJson(storable(changed), storable(live)) ? 'unchanged' : encodeForStorage(changed, resource)
+        return equalJson(storable(changed), storable(live))
+          ? 'unchanged'
+          : encodeForStorage(changed, resource)
       },
       { retry: request.retry },
     )
@@ -214,10 +248,17 @@ function storable(obj: KubeObject): KubeObject {
 /** Deletion was asked for and nothing holds the object any more. */
 export function isReadyToGo({ strategy }: Resource, obj: KubeObject): boolean {
   const { deletionTimestamp, finalizers = [] } = obj.metadata
-  return deletionTimestamp !== undefined && finalizers.length === 0 && strategy.isHeld?.(obj) !== true
+  return (
+    deletionTimestamp !== undefined && finalizers.length === 0 && strategy.isHeld?.(obj) !== true
+  )
 }
 
-async function nextState(ctx: RequestContext, live: KubeObject, request: UpdateRequest, write: WriteOptions): Promise<KubeObject> {
+async function nextState(
+  ctx: RequestContext,
+  live: KubeObject,
+  request: UpdateRequest,
+  write: WriteOptions,
+): Promise<KubeObject> {
   const { resource, subresource, server } = ctx
   const rules = ruleContext(ctx, write.dryRun)
   const sent = await request.next(cloneJson(live))
@@ -231,7 +272,8 @@ async function nextState(ctx: RequestContext, live: KubeObject, request: UpdateR
   await prepareUpdate(ctx, next, live, rules)
   refuseInvalid(resource, next, updateErrors(ctx, next, live, rules))
   for (const text of resource.strategy.warnings?.(next, live) ?? []) ctx.warn(text)
-  if (!equalJson(storable(next), storable(live))) resource.strategy.authorizeWrite?.(next, live, rules)
+  if (!equalJson(storable(next), storable(live)))
+    resource.strategy.authorizeWrite?.(next, live, rules)
   await server.admission.validate(attributes(ctx, 'UPDATE', next, live, write))
   return next
 }
@@ -268,7 +310,12 @@ function checkRevision(ctx: RequestContext, sent: KubeObject, live: KubeObject):
     throw conflict(resource.gvr, info.name, OPTIMISTIC_LOCK_MESSAGE)
   }
   if (ctx.info.verb === 'patch' || resource.strategy.allowUnconditionalUpdate === true) return
-  const cause = { type: 'FieldValueInvalid', field: 'metadata.resourceVersion', badValue: 0, detail: 'must be specified for an update' } as const
+  const cause = {
+    type: 'FieldValueInvalid',
+    field: 'metadata.resourceVersion',
+    badValue: 0,
+    detail: 'must be specified for an update',
+  } as const
   throw invalid({ group: resource.gvr.group, kind: resource.names.kind }, info.name, [cause])
 }
 
@@ -287,7 +334,12 @@ function keepSystemMetadata(next: KubeObject, live: KubeObject): void {
   if (old.namespace !== undefined) metadata.namespace = old.namespace
 }
 
-async function prepareUpdate(ctx: RequestContext, next: KubeObject, live: KubeObject, rules: RuleContext): Promise<void> {
+async function prepareUpdate(
+  ctx: RequestContext,
+  next: KubeObject,
+  live: KubeObject,
+  rules: RuleContext,
+): Promise<void> {
   const { strategy } = ctx.resource
   await strategy.prepareForUpdate?.(next, live, rules)
   if (strategy.hasGeneration !== true) return
@@ -301,26 +353,46 @@ function specChanged(next: KubeObject, live: KubeObject): boolean {
   return !equalJson(now, before)
 }
 
-function updateErrors(ctx: RequestContext, next: KubeObject, live: KubeObject, rules: RuleContext): readonly FieldError[] {
+function updateErrors(
+  ctx: RequestContext,
+  next: KubeObject,
+  live: KubeObject,
+  rules: RuleContext,
+): readonly FieldError[] {
   const { resource } = ctx
   const door = ctx.subresource as StoredSubresource | undefined
   const meta = [
     ...validateObjectMeta(next.metadata, metaRules(resource)),
+    // Upstream checks these in the strategy and again for every kind, and clients see both.
+    ...validateObjectMetaUpdate(next.metadata, live.metadata),
     ...validateObjectMetaUpdate(next.metadata, live.metadata),
   ]
   const part = ctx.info.subresource === 'status' ? 'status' : 'object'
   const custom = customErrors(resource, next, { old: live, earlier: meta, part }, rules)
-  const own = door === undefined ? resource.strategy.validateUpdate?.(next, live, rules) : door.validateUpdate?.(next, live, rules)
+  const own =
+    door === undefined
+      ? resource.strategy.validateUpdate?.(next, live, rules)
+      : door.validateUpdate?.(next, live, rules)
   return [...meta, ...custom, ...(own ?? [])]
 }
 
 /** What this door resets, and a writer therefore does not own. Ref: rest.ResetFieldsStrategy */
-export function resetFieldsOf({ resource, subresource }: RequestContext): readonly (readonly string[])[] {
-  if (subresource !== undefined) return [['spec']]
+export function resetFieldsOf({
+  resource,
+  subresource,
+}: RequestContext): readonly (readonly string[])[] {
+  if (subresource !== undefined)
+    return resource.crd === undefined ? [['spec']] : [['metadata'], ['spec']]
   return resource.dropStatusOnCreate === undefined ? [] : [['status']]
 }
 
-function trackManager(ctx: RequestContext, live: KubeObject | undefined, next: KubeObject, write: WriteOptions): void {
+/** Writes into `next` who owns its fields after this request. */
+export function trackManager(
+  ctx: RequestContext,
+  live: KubeObject | undefined,
+  next: KubeObject,
+  write: WriteOptions,
+): void {
   const { resource, info, server } = ctx
   const managedFields = trackUpdate({
     schema: resource.schema,
@@ -361,7 +433,11 @@ function attributes(
 }
 
 /** The options of a write as every rule needs them. `kind` is CreateOptions, UpdateOptions or PatchOptions. */
-export function writeOptionsOf(ctx: RequestContext, kind: string, options: ParsedWriteOptions): WriteOptions {
+export function writeOptionsOf(
+  ctx: RequestContext,
+  kind: string,
+  options: ParsedWriteOptions,
+): WriteOptions {
   const manager = managerOf(options.fieldManager, ctx.request.header('user-agent') ?? '')
   return {
     dryRun: options.dryRun,
@@ -385,7 +461,9 @@ export function matchNamespace(ctx: RequestContext, obj: KubeObject): void {
     return
   }
   if (sent !== '' && sent !== info.namespace) {
-    throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+    throw badRequest(
+      'the namespace of the provided object does not match the namespace sent on the request',
+    )
   }
   obj.metadata.namespace = info.namespace
 }
@@ -395,6 +473,8 @@ export function matchName(ctx: RequestContext, obj: KubeObject): void {
   const sent = obj.metadata.name ?? ''
   if (sent === '') throw badRequest('name must be provided')
   if (sent !== ctx.info.name) {
-    throw badRequest(`the name of the object (${sent}) does not match the name on the URL (${ctx.info.name})`)
+    throw badRequest(
+      `the name of the object (${sent}) does not match the name on the URL (${ctx.info.name})`,
+    )
   }
 }

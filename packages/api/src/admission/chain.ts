@@ -30,7 +30,9 @@ export interface AdmissionAttributes {
 export interface AdmissionStep {
   readonly name: string
   /** Returns the object to go on with (the same one, or a changed copy). */
-  readonly mutate?: (attributes: AdmissionAttributes) => Promise<KubeObject | undefined> | KubeObject | undefined
+  readonly mutate?: (
+    attributes: AdmissionAttributes,
+  ) => Promise<KubeObject | undefined> | KubeObject | undefined
   readonly validate?: (attributes: AdmissionAttributes) => Promise<void> | void
 }
 

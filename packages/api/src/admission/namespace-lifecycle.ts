@@ -8,7 +8,9 @@ const NAMESPACES = { group: '', resource: 'namespaces' }
 const IMMORTAL: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public'])
 
 /** `getNamespace` reads the namespace as fresh as it must be: a miss is looked up again in the store. */
-export function namespaceLifecycle(getNamespace: (name: string) => Promise<KubeObject | undefined>): AdmissionStep {
+export function namespaceLifecycle(
+  getNamespace: (name: string) => Promise<KubeObject | undefined>,
+): AdmissionStep {
   return {
     name: 'NamespaceLifecycle',
     mutate: async attributes => {

@@ -56,8 +56,14 @@ export class WebhookClient {
       }
     }
     const url = `https://${target.serverName}${path}`
-    const why = bound.aborted ? 'context deadline exceeded' : last instanceof Error ? last.message : String(last)
-    throw new WebhookUnreachable(`failed to call webhook: Post ${JSON.stringify(url)}: ${why}`, { cause: last })
+    const why = bound.aborted
+      ? 'context deadline exceeded'
+      : last instanceof Error
+        ? last.message
+        : String(last)
+    throw new WebhookUnreachable(`failed to call webhook: Post ${JSON.stringify(url)}: ${why}`, {
+      cause: last,
+    })
   }
 
   close(): void {
@@ -68,10 +74,18 @@ export class WebhookClient {
   #target({ url, service }: WebhookClientConfig): Target {
     if (url !== undefined) {
       const parsed = new URL(url)
-      const address = { host: parsed.hostname.replace(/^\[|\]$/g, ''), port: Number(parsed.port || 443) }
-      return { addresses: [address], serverName: parsed.hostname, path: `${parsed.pathname}${parsed.search}` }
+      const address = {
+        host: parsed.hostname.replace(/^\[|\]$/g, ''),
+        port: Number(parsed.port || 443),
+      }
+      return {
+        addresses: [address],
+        serverName: parsed.hostname,
+        path: `${parsed.pathname}${parsed.search}`,
+      }
     }
-    if (service === undefined) throw new WebhookUnreachable('the webhook has neither a url nor a service')
+    if (service === undefined)
+      throw new WebhookUnreachable('the webhook has neither a url nor a service')
     const { namespace, name, port = 443, path = '/' } = service
     const found = resolveService({ namespace, name, port }, this.#resolver, this.#reader)
     if ('error' in found) throw new WebhookUnreachable(`failed to call webhook: ${found.error}`)
@@ -84,12 +98,23 @@ export class WebhookClient {
     if (known !== undefined) return known
     if (this.#agents.size >= AGENTS_MAX) this.close()
     const ca = caBundle === '' ? undefined : Buffer.from(caBundle, 'base64').toString()
-    const agent = new Agent({ keepAlive: true, maxSockets: 32, servername: serverName, ...(ca === undefined ? {} : { ca }) })
+    const agent = new Agent({
+      keepAlive: true,
+      maxSockets: 32,
+      servername: serverName,
+      ...(ca === undefined ? {} : { ca }),
+    })
     this.#agents.set(key, agent)
     return agent
   }
 
-  #post(address: ResolvedAddress, { serverName, path }: Target, caBundle: string, bytes: Buffer, signal: AbortSignal): Promise<JsonObject> {
+  #post(
+    address: ResolvedAddress,
+    { serverName, path }: Target,
+    caBundle: string,
+    bytes: Buffer,
+    signal: AbortSignal,
+  ): Promise<JsonObject> {
     const { promise, resolve, reject } = Promise.withResolvers<JsonObject>()
     const request = httpsRequest(
       {
@@ -117,16 +142,20 @@ export class WebhookClient {
   }
 }
 
-async function readAnswer(response: AsyncIterable<Buffer> & { statusCode?: number | undefined }): Promise<JsonObject> {
+async function readAnswer(
+  response: AsyncIterable<Buffer> & { statusCode?: number | undefined },
+): Promise<JsonObject> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of response) {
     size += chunk.length
-    if (size > ANSWER_BYTES_MAX) throw new Error(`the answer is larger than ${ANSWER_BYTES_MAX} bytes`)
+    if (size > ANSWER_BYTES_MAX)
+      throw new Error(`the answer is larger than ${ANSWER_BYTES_MAX} bytes`)
     chunks.push(chunk)
   }
   const text = Buffer.concat(chunks).toString()
-  if (response.statusCode !== 200) throw new Error(`the webhook answered ${response.statusCode}: ${text.slice(0, 200)}`)
+  if (response.statusCode !== 200)
+    throw new Error(`the webhook answered ${response.statusCode}: ${text.slice(0, 200)}`)
   const answer: unknown = JSON.parse(text)
   if (!isObject(answer)) throw new Error('the webhook answered no AdmissionReview')
   return answer

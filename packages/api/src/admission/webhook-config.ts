@@ -1,12 +1,23 @@
 // What a webhook configuration says, and whether one of its webhooks wants to see a request. Pure; called by webhook.ts.
 // Ref: apiserver/pkg/admission/plugin/webhook/{predicates,generic,matchconditions}
 
-import { compileCel, type JsonObject, type JsonValue, type KubeObject, labelSelectorFromObject } from '@podless/apimachinery'
+import {
+  compileCel,
+  type JsonObject,
+  type JsonValue,
+  type KubeObject,
+  labelSelectorFromObject,
+} from '@podless/apimachinery'
 import type { AdmissionAttributes } from './chain.ts'
 
 export interface WebhookClientConfig {
   readonly url?: string
-  readonly service?: { readonly namespace: string; readonly name: string; readonly path?: string; readonly port?: number }
+  readonly service?: {
+    readonly namespace: string
+    readonly name: string
+    readonly path?: string
+    readonly port?: number
+  }
   /** Base64 of PEM. */
   readonly caBundle?: string
 }
@@ -36,7 +47,9 @@ export interface Webhook {
 
 /** The webhooks of all configurations of one kind, in the order they are called: by configuration name, then as listed. */
 export function webhooksOf(configurations: Iterable<KubeObject>): Webhook[] {
-  const sorted = [...configurations].sort((a, b) => ((a.metadata.name ?? '') < (b.metadata.name ?? '') ? -1 : 1))
+  const sorted = [...configurations].sort((a, b) =>
+    (a.metadata.name ?? '') < (b.metadata.name ?? '') ? -1 : 1,
+  )
   return sorted.flatMap(({ webhooks }) => (webhooks ?? []) as unknown as Webhook[])
 }
 
@@ -49,7 +62,11 @@ export interface WebhookMatch {
  * The first rule that fits the request, in its own version or, under Equivalent, in another served one.
  * `versions` are the served versions of the resource, the request's first.
  */
-export function matchRules(webhook: Webhook, attributes: AdmissionAttributes, versions: readonly string[]): WebhookMatch | undefined {
+export function matchRules(
+  webhook: Webhook,
+  attributes: AdmissionAttributes,
+  versions: readonly string[],
+): WebhookMatch | undefined {
   const candidates = webhook.matchPolicy === 'Exact' ? versions.slice(0, 1) : versions
   for (const version of candidates) {
     if ((webhook.rules ?? []).some(rule => ruleFits(rule, attributes, version))) return { version }
@@ -60,7 +77,11 @@ export function matchRules(webhook: Webhook, attributes: AdmissionAttributes, ve
 const includes = (list: readonly string[] | undefined, value: string): boolean =>
   list !== undefined && (list.includes('*') || list.includes(value))
 
-function ruleFits(rule: Rule, { resource, operation, subresource }: AdmissionAttributes, version: string): boolean {
+function ruleFits(
+  rule: Rule,
+  { resource, operation, subresource }: AdmissionAttributes,
+  version: string,
+): boolean {
   const scope = resource.namespaced ? 'Namespaced' : 'Cluster'
   return (
     includes(rule.apiGroups, resource.gvr.group) &&
@@ -88,17 +109,24 @@ export function matchSelectors(
   const isNamespace = resource.gvr.group === '' && resource.gvr.resource === 'namespaces'
   const labels = isNamespace ? (object ?? oldObject)?.metadata.labels : namespaceLabels
   if (resource.namespaced || isNamespace) {
-    if (!labelSelectorFromObject(webhook.namespaceSelector ?? {}).matches(labels ?? {})) return false
+    if (!labelSelectorFromObject(webhook.namespaceSelector ?? {}).matches(labels ?? {}))
+      return false
   }
   const selector = labelSelectorFromObject(webhook.objectSelector ?? {})
-  return [object, oldObject].some(obj => obj !== undefined && selector.matches(obj.metadata.labels ?? {}))
+  return [object, oldObject].some(
+    obj => obj !== undefined && selector.matches(obj.metadata.labels ?? {}),
+  )
 }
 
 /**
  * Whether every match condition holds: 'no' as soon as one is false, an error text when one could not be evaluated and
  * none is false. Ref: matchconditions/matcher.go
  */
-export function matchConditions(webhook: Webhook, request: JsonObject, attributes: AdmissionAttributes): 'yes' | 'no' | { error: string } {
+export function matchConditions(
+  webhook: Webhook,
+  request: JsonObject,
+  attributes: AdmissionAttributes,
+): 'yes' | 'no' | { error: string } {
   let failure: string | undefined
   for (const { name, expression } of webhook.matchConditions ?? []) {
     const compiled = compileCel(expression, {
@@ -109,7 +137,11 @@ export function matchConditions(webhook: Webhook, request: JsonObject, attribute
       failure ??= `match condition ${JSON.stringify(name)}: ${compiled.error}`
       continue
     }
-    const bindings = { object: attributes.object ?? null, oldObject: attributes.oldObject ?? null, request }
+    const bindings = {
+      object: attributes.object ?? null,
+      oldObject: attributes.oldObject ?? null,
+      request,
+    }
     const result = compiled.program.evaluate(bindings, { remaining: 2_500_000, perCall: 1_000_000 })
     if (!result.ok) failure ??= `match condition ${JSON.stringify(name)}: ${result.error}`
     else if (result.value !== true) return 'no'

@@ -20,8 +20,14 @@ import type { Log } from '../log.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
 import type { AdmissionAttributes, AdmissionStep } from './chain.ts'
-import { WebhookClient, WebhookUnreachable } from './webhook-client.ts'
-import { matchConditions, matchRules, matchSelectors, type Webhook, webhooksOf } from './webhook-config.ts'
+import { type WebhookClient, WebhookUnreachable } from './webhook-client.ts'
+import {
+  matchConditions,
+  matchRules,
+  matchSelectors,
+  type Webhook,
+  webhooksOf,
+} from './webhook-config.ts'
 
 export interface WebhookStepOptions {
   readonly client: WebhookClient
@@ -47,7 +53,10 @@ export function webhookStep(options: WebhookStepOptions): AdmissionStep {
   }
 }
 
-async function mutate(options: WebhookStepOptions, attributes: AdmissionAttributes): Promise<KubeObject | undefined> {
+async function mutate(
+  options: WebhookStepOptions,
+  attributes: AdmissionAttributes,
+): Promise<KubeObject | undefined> {
   const webhooks = webhooksOf(options.configurations('mutating'))
   let { object } = attributes
   const changedBefore: Webhook[] = []
@@ -63,28 +72,44 @@ async function mutate(options: WebhookStepOptions, attributes: AdmissionAttribut
   }
   // Those that asked for it see what later webhooks made of the object, once.
   if (changed) {
-    for (const webhook of changedBefore) object = (await mutateOnce(options, webhook, { ...attributes, object })) ?? object
+    for (const webhook of changedBefore)
+      object = (await mutateOnce(options, webhook, { ...attributes, object })) ?? object
   }
   return object
 }
 
 /** The object after one webhook; undefined when it was not asked, or failed and may. */
-async function mutateOnce(options: WebhookStepOptions, webhook: Webhook, attributes: AdmissionAttributes): Promise<KubeObject | undefined> {
+async function mutateOnce(
+  options: WebhookStepOptions,
+  webhook: Webhook,
+  attributes: AdmissionAttributes,
+): Promise<KubeObject | undefined> {
   const response = await ask(options, webhook, attributes)
   if (response === undefined) return undefined
   refuseDenied(webhook, response)
-  if (typeof response.patch !== 'string' || attributes.object === undefined) return attributes.object
-  if (response.patchType !== 'JSONPatch') throw internalError(`unsupported patch type ${JSON.stringify(response.patchType ?? '')}`)
+  if (typeof response.patch !== 'string' || attributes.object === undefined)
+    return attributes.object
+  if (response.patchType !== 'JSONPatch')
+    throw internalError(`unsupported patch type ${JSON.stringify(response.patchType ?? '')}`)
   try {
     const patch = JSON.parse(Buffer.from(response.patch, 'base64').toString()) as JsonValue
     const { operations } = decodeJsonPatch(patch, { strict: false })
-    return options.normalize(applyJsonPatch(attributes.object, operations) as KubeObject, attributes.resource)
+    return options.normalize(
+      applyJsonPatch(attributes.object, operations) as KubeObject,
+      attributes.resource,
+    )
   } catch (error) {
-    throw internalError(`webhook ${JSON.stringify(webhook.name)} returned a patch that cannot be applied`, error)
+    throw internalError(
+      `webhook ${JSON.stringify(webhook.name)} returned a patch that cannot be applied`,
+      error,
+    )
   }
 }
 
-async function validate(options: WebhookStepOptions, attributes: AdmissionAttributes): Promise<void> {
+async function validate(
+  options: WebhookStepOptions,
+  attributes: AdmissionAttributes,
+): Promise<void> {
   const webhooks = webhooksOf(options.configurations('validating'))
   const verdicts = await Promise.allSettled(
     webhooks.map(async webhook => {
@@ -102,10 +127,18 @@ async function ask(
   attributes: AdmissionAttributes,
 ): Promise<JsonObject | undefined> {
   const { resource, namespace, dryRun, signal, warn } = attributes
-  if (resource.gvr.group === EXEMPT_GROUP && resource.gvr.resource.endsWith('webhookconfigurations')) return undefined
-  const versions = [resource.gvr.version, ...registry.versionsOf(resource.gvr.group, resource.gvr.resource).map(({ gvr }) => gvr.version)]
+  if (
+    resource.gvr.group === EXEMPT_GROUP &&
+    resource.gvr.resource.endsWith('webhookconfigurations')
+  )
+    return undefined
+  const versions = [
+    resource.gvr.version,
+    ...registry.versionsOf(resource.gvr.group, resource.gvr.resource).map(({ gvr }) => gvr.version),
+  ]
   const match = matchRules(webhook, attributes, [...new Set(versions)])
-  if (match === undefined || !matchSelectors(webhook, attributes, namespaceLabels(namespace))) return undefined
+  if (match === undefined || !matchSelectors(webhook, attributes, namespaceLabels(namespace)))
+    return undefined
   const uid = randomUUID()
   const request = admissionRequest(attributes, uid, match.version)
   const condition = matchConditions(webhook, request, attributes)
@@ -116,7 +149,8 @@ async function ask(
       throw badRequest(`admission webhook ${JSON.stringify(webhook.name)} does not support dry run`)
     }
     const timeoutSeconds = webhook.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS
-    const version = webhook.admissionReviewVersions.find(name => name === 'v1' || name === 'v1beta1') ?? 'v1'
+    const version =
+      webhook.admissionReviewVersions.find(name => name === 'v1' || name === 'v1beta1') ?? 'v1'
     const body = { kind: 'AdmissionReview', apiVersion: `admission.k8s.io/${version}`, request }
     const answer = await client.call({ config: webhook.clientConfig, body, timeoutSeconds, signal })
     const response = responseOf(answer, uid, version)
@@ -130,17 +164,25 @@ async function ask(
 function ignoreOrRefuse(webhook: Webhook, error: unknown, log: Log): undefined {
   if (!(error instanceof WebhookUnreachable)) throw error
   if (webhook.failurePolicy === 'Ignore') {
-    log.warn('admission webhook could not be asked and is ignored', { webhook: webhook.name, why: error.message })
+    log.warn('admission webhook could not be asked and is ignored', {
+      webhook: webhook.name,
+      why: error.message,
+    })
     return undefined
   }
-  throw internalError(`failed calling webhook ${JSON.stringify(webhook.name)}: ${error.message}`, error)
+  throw internalError(
+    `failed calling webhook ${JSON.stringify(webhook.name)}: ${error.message}`,
+    error,
+  )
 }
 
 function responseOf(answer: JsonObject, uid: string, version: string): JsonObject {
   const { response } = answer
   if (!isObject(response)) throw new WebhookUnreachable('webhook response was absent')
   if (version === 'v1' && response.uid !== uid) {
-    throw new WebhookUnreachable(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response.uid ?? '')}`)
+    throw new WebhookUnreachable(
+      `expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response.uid ?? '')}`,
+    )
   }
   return response
 }
@@ -153,20 +195,46 @@ function refuseDenied(webhook: Webhook, response: JsonObject): void {
   const why = given.message || given.reason
   const message = why ? `${denied}: ${why}` : `${denied} without explanation`
   const code = (given.code ?? 0) < 400 ? 400 : given.code!
-  const body: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message }
+  const body: Status = {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+  }
   if (given.reason) body.reason = given.reason
   if (given.details !== undefined) body.details = given.details
   throw new StatusError({ ...body, code })
 }
 
-function admissionRequest(attributes: AdmissionAttributes, uid: string, version: string): JsonObject {
-  const { resource, subresource, namespace, name, operation, user, object, oldObject, dryRun, options } = attributes
+function admissionRequest(
+  attributes: AdmissionAttributes,
+  uid: string,
+  version: string,
+): JsonObject {
+  const {
+    resource,
+    subresource,
+    namespace,
+    name,
+    operation,
+    user,
+    object,
+    oldObject,
+    dryRun,
+    options,
+  } = attributes
   const { gvr, names } = resource
   const kind = (v: string): JsonObject => ({ group: gvr.group, version: v, kind: names.kind })
-  const place = (v: string): JsonObject => ({ group: gvr.group, version: v, resource: gvr.resource })
+  const place = (v: string): JsonObject => ({
+    group: gvr.group,
+    version: v,
+    resource: gvr.resource,
+  })
   const inVersion = (obj: KubeObject | undefined): JsonValue =>
     obj === undefined ? null : { ...obj, apiVersion: apiVersionOf({ group: gvr.group, version }) }
-  const sub = subresource === '' ? {} : { subResource: subresource, requestSubResource: subresource }
+  const sub =
+    subresource === '' ? {} : { subResource: subresource, requestSubResource: subresource }
   return {
     uid,
     kind: kind(version),
@@ -181,7 +249,13 @@ function admissionRequest(attributes: AdmissionAttributes, uid: string, version:
       username: user.name,
       ...(user.uid === undefined ? {} : { uid: user.uid }),
       groups: [...user.groups],
-      ...(user.extra === undefined ? {} : { extra: Object.fromEntries(Object.entries(user.extra).map(([key, values]) => [key, [...values]])) }),
+      ...(user.extra === undefined
+        ? {}
+        : {
+            extra: Object.fromEntries(
+              Object.entries(user.extra).map(([key, values]) => [key, [...values]]),
+            ),
+          }),
     },
     object: inVersion(object),
     oldObject: inVersion(oldObject),

@@ -31,8 +31,18 @@ const inUse = (name: string): string => `${JSON.stringify(name)} is already in u
  * Decides for one CRD. `requested` is its spec.names, `before` its status.acceptedNames, `others` the accepted names of
  * every other CRD of the group.
  */
-export function acceptNames(requested: CrdNames, before: CrdNames | undefined, others: readonly CrdNames[]): NamesVerdict {
-  const resources = new Set(others.flatMap(({ plural, singular, shortNames }) => [plural, singular ?? '', ...(shortNames ?? [])]))
+export function acceptNames(
+  requested: CrdNames,
+  before: CrdNames | undefined,
+  others: readonly CrdNames[],
+): NamesVerdict {
+  const resources = new Set(
+    others.flatMap(({ plural, singular, shortNames }) => [
+      plural,
+      singular ?? '',
+      ...(shortNames ?? []),
+    ]),
+  )
   const kinds = new Set(others.flatMap(({ kind, listKind }) => [kind, listKind ?? '']))
   resources.delete('')
   kinds.delete('')
@@ -47,7 +57,8 @@ export function acceptNames(requested: CrdNames, before: CrdNames | undefined, o
   if (singular !== '' && resources.has(singular)) refuse('SingularConflict', singular)
   else accepted.singular = singular
   const takenShort = (requested.shortNames ?? []).filter(name => resources.has(name))
-  if (takenShort.length > 0) refusal = { reason: 'ShortNamesConflict', message: takenShort.map(inUse).join(', ') }
+  if (takenShort.length > 0)
+    refusal = { reason: 'ShortNamesConflict', message: takenShort.map(inUse).join(', ') }
   else setOrDelete(accepted, 'shortNames', requested.shortNames)
   if (kinds.has(requested.kind)) refuse('KindConflict', requested.kind)
   else accepted.kind = requested.kind
@@ -55,18 +66,34 @@ export function acceptNames(requested: CrdNames, before: CrdNames | undefined, o
   else accepted.listKind = listKind
   setOrDelete(accepted, 'categories', requested.categories)
   const verdict = refusal ?? { reason: 'NoConflicts', message: 'no conflicts found' }
-  return { acceptedNames: accepted, namesAccepted: { type: 'NamesAccepted', status: refusal === undefined ? 'True' : 'False', ...verdict } }
+  return {
+    acceptedNames: accepted,
+    namesAccepted: {
+      type: 'NamesAccepted',
+      status: refusal === undefined ? 'True' : 'False',
+      ...verdict,
+    },
+  }
 }
 
-function setOrDelete(names: CrdNames, field: 'shortNames' | 'categories', value: string[] | undefined): void {
+function setOrDelete(
+  names: CrdNames,
+  field: 'shortNames' | 'categories',
+  value: string[] | undefined,
+): void {
   if (value === undefined) delete names[field]
   else names[field] = value
 }
 
 /** Puts a condition in its place; lastTransitionTime moves only with the status. */
-export function setCondition(conditions: readonly Condition[], next: Condition, now: string): Condition[] {
+export function setCondition(
+  conditions: readonly Condition[],
+  next: Condition,
+  now: string,
+): Condition[] {
   const old = conditions.find(({ type }) => type === next.type)
-  const lastTransitionTime = old !== undefined && old.status === next.status ? (old.lastTransitionTime ?? now) : now
+  const lastTransitionTime =
+    old !== undefined && old.status === next.status ? (old.lastTransitionTime ?? now) : now
   const placed: Condition = {
     type: next.type,
     status: next.status,
@@ -74,5 +101,7 @@ export function setCondition(conditions: readonly Condition[], next: Condition, 
     reason: next.reason,
     message: next.message,
   }
-  return old === undefined ? [...conditions, placed] : conditions.map(condition => (condition === old ? placed : condition))
+  return old === undefined
+    ? [...conditions, placed]
+    : conditions.map(condition => (condition === old ? placed : condition))
 }

@@ -89,7 +89,9 @@ class CrdController {
   async #acceptNames(crd: KubeObject): Promise<void> {
     const spec = crd.spec as CrdSpec
     const name = crd.metadata.name ?? ''
-    const others = [...this.#others(spec.group, name)].flatMap(other => statusOf(other).acceptedNames ?? [])
+    const others = [...this.#others(spec.group, name)].flatMap(
+      other => statusOf(other).acceptedNames ?? [],
+    )
     await this.#objects.change(this.#crds, '', name, live => {
       const now = timestamp(this.#objects.now())
       const status = statusOf(live)
@@ -102,11 +104,18 @@ class CrdController {
 
   async #cleanUp(crd: KubeObject): Promise<boolean> {
     const name = crd.metadata.name ?? ''
-    await this.#condition(name, 'True', 'InstanceDeletionInProgress', 'CustomResource deletion is in progress')
+    await this.#condition(
+      name,
+      'True',
+      'InstanceDeletionInProgress',
+      'CustomResource deletion is in progress',
+    )
     const [resource] = resourcesFromCrd({ ...crd, spec: allServed(crd.spec as CrdSpec) })
     if (resource !== undefined && !(await this.#deleteInstances(resource))) return false
     await this.#objects.change(this.#crds, '', name, live => {
-      live.metadata.finalizers = (live.metadata.finalizers ?? []).filter(text => text !== CRD_CLEANUP_FINALIZER)
+      live.metadata.finalizers = (live.metadata.finalizers ?? []).filter(
+        text => text !== CRD_CLEANUP_FINALIZER,
+      )
     })
     return true
   }
@@ -117,29 +126,53 @@ class CrdController {
     await Promise.all(
       instances
         .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-        .map(({ metadata }) => this.#objects.delete(resource, { ...metadata, name: metadata.name ?? '' })),
+        .map(({ metadata }) =>
+          this.#objects.delete(resource, { ...metadata, name: metadata.name ?? '' }),
+        ),
     )
     const { backend, cacher } = this.#objects.storage
     await cacher.waitFresh(await backend.revision())
     return cacher.count(prefixOf(resource, '')) === 0
   }
 
-  async #condition(name: string, status: 'True' | 'False', reason: string, message: string): Promise<void> {
+  async #condition(
+    name: string,
+    status: 'True' | 'False',
+    reason: string,
+    message: string,
+  ): Promise<void> {
     await this.#objects.change(this.#crds, '', name, live => {
       const now = timestamp(this.#objects.now())
-      const conditions = setCondition(conditionsOf(live), { type: 'Terminating', status, reason, message }, now)
+      const conditions = setCondition(
+        conditionsOf(live),
+        { type: 'Terminating', status, reason, message },
+        now,
+      )
       live.status = { ...statusOf(live), conditions }
     })
   }
 }
 
-const allServed = (spec: CrdSpec): CrdSpec => ({ ...spec, versions: spec.versions.map(version => ({ ...version, served: true })) })
+const allServed = (spec: CrdSpec): CrdSpec => ({
+  ...spec,
+  versions: spec.versions.map(version => ({ ...version, served: true })),
+})
 
 /** Once established, always established. */
 function established(conditions: readonly Condition[], namesAccepted: Condition): Condition {
   const before = conditions.find(({ type }) => type === 'Established')
   if (before?.status === 'True') return before
   return namesAccepted.status === 'True'
-    ? { type: 'Established', status: 'True', reason: 'InitialNamesAccepted', message: 'the initial names have been accepted' }
-    : { type: 'Established', status: 'False', reason: 'NotAccepted', message: 'not all names are accepted' }
+    ? {
+        type: 'Established',
+        status: 'True',
+        reason: 'InitialNamesAccepted',
+        message: 'the initial names have been accepted',
+      }
+    : {
+        type: 'Established',
+        status: 'False',
+        reason: 'NotAccepted',
+        message: 'not all names are accepted',
+      }
 }

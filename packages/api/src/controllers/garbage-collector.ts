@@ -57,7 +57,9 @@ class OwnerGraph {
     const owners = header.ownerReferences.map(({ uid }) => uid)
     this.#link(key, owners)
     const waiting = isHeldBy(header, FOREGROUND_FINALIZER) || isHeldBy(header, ORPHAN_FINALIZER)
-    return owners.length > 0 || waiting ? [key, ...(waiting ? this.dependentsOf(header.uid) : [])] : []
+    return owners.length > 0 || waiting
+      ? [key, ...(waiting ? this.dependentsOf(header.uid) : [])]
+      : []
   }
 
   #forget(key: string, { uid, ownerReferences }: ObjectHeader): string[] {
@@ -103,7 +105,8 @@ class Collector {
     const resource = this.#resourceOf(stored)
     if (resource === undefined) return true
     if (isHeldBy(stored.header, ORPHAN_FINALIZER)) return await this.#orphan(resource, stored)
-    if (isHeldBy(stored.header, FOREGROUND_FINALIZER)) return await this.#foreground(resource, stored)
+    if (isHeldBy(stored.header, FOREGROUND_FINALIZER))
+      return await this.#foreground(resource, stored)
     if (stored.header.deletionTimestamp !== undefined) return true
     return await this.#collect(resource, stored)
   }
@@ -112,35 +115,57 @@ class Collector {
   async #collect(resource: Resource, stored: StoredObject): Promise<boolean> {
     const { header } = stored
     if (header.ownerReferences.length === 0) return true
-    const verdicts = header.ownerReferences.map(owner => ({ owner, verdict: this.#judge(header, owner) }))
+    const verdicts = header.ownerReferences.map(owner => ({
+      owner,
+      verdict: this.#judge(header, owner),
+    }))
     if (verdicts.some(({ verdict }) => verdict === 'unknown')) return false
     const solid = verdicts.filter(({ verdict }) => verdict === 'solid')
     if (solid.length > 0) {
-      if (solid.length < verdicts.length) await this.#dropOwners(resource, header, solid.map(({ owner }) => owner.uid))
+      if (solid.length < verdicts.length)
+        await this.#dropOwners(
+          resource,
+          header,
+          solid.map(({ owner }) => owner.uid),
+        )
       return true
     }
-    const waits = verdicts.some(({ verdict }) => verdict === 'waiting') && this.#graph.dependentsOf(header.uid).length > 0
+    const waits =
+      verdicts.some(({ verdict }) => verdict === 'waiting') &&
+      this.#graph.dependentsOf(header.uid).length > 0
     await this.#objects.delete(resource, header, waits ? 'Foreground' : policyOf(header))
     return true
   }
 
   /** Whether an owner exists, is waiting for its dependents to go, or is gone. */
-  #judge(dependent: ObjectHeader, owner: OwnerReference): 'solid' | 'waiting' | 'absent' | 'unknown' {
+  #judge(
+    dependent: ObjectHeader,
+    owner: OwnerReference,
+  ): 'solid' | 'waiting' | 'absent' | 'unknown' {
     const key = this.#graph.keyOf(owner.uid)
     const stored = key === undefined ? undefined : this.#objects.storage.cacher.get(key)
     if (stored !== undefined && stored.header.uid === owner.uid) {
       // An owner in another namespace is no owner. Ref: garbagecollector.go: cross-namespace references count as absent.
-      if (stored.header.namespace !== '' && stored.header.namespace !== dependent.namespace) return 'absent'
+      if (stored.header.namespace !== '' && stored.header.namespace !== dependent.namespace)
+        return 'absent'
       return isHeldBy(stored.header, FOREGROUND_FINALIZER) ? 'waiting' : 'solid'
     }
     const gv = parseApiVersion(owner.apiVersion)
     if (gv === undefined) return 'absent'
-    return this.#objects.registry.lookupKind({ ...gv, kind: owner.kind }) === undefined ? 'unknown' : 'absent'
+    return this.#objects.registry.lookupKind({ ...gv, kind: owner.kind }) === undefined
+      ? 'unknown'
+      : 'absent'
   }
 
-  async #dropOwners(resource: Resource, header: ObjectHeader, keep: readonly string[]): Promise<void> {
+  async #dropOwners(
+    resource: Resource,
+    header: ObjectHeader,
+    keep: readonly string[],
+  ): Promise<void> {
     await this.#objects.change(resource, header.namespace, header.name, live => {
-      live.metadata.ownerReferences = (live.metadata.ownerReferences ?? []).filter(({ uid }) => keep.includes(uid))
+      live.metadata.ownerReferences = (live.metadata.ownerReferences ?? []).filter(({ uid }) =>
+        keep.includes(uid),
+      )
     })
   }
 
@@ -149,7 +174,9 @@ class Collector {
       const dependent = this.#objects.storage.cacher.get(key)
       const kind = dependent === undefined ? undefined : this.#resourceOf(dependent)
       if (dependent === undefined || kind === undefined) continue
-      const keep = dependent.header.ownerReferences.filter(({ uid }) => uid !== header.uid).map(({ uid }) => uid)
+      const keep = dependent.header.ownerReferences
+        .filter(({ uid }) => uid !== header.uid)
+        .map(({ uid }) => uid)
       await this.#dropOwners(kind, dependent.header, keep)
     }
     await this.#release(resource, header, ORPHAN_FINALIZER)
@@ -158,9 +185,15 @@ class Collector {
 
   /** The owner goes once no dependent that blocks it is left. */
   async #foreground(resource: Resource, { header }: StoredObject): Promise<boolean> {
-    const blocks = this.#graph.dependentsOf(header.uid).some(key =>
-      this.#objects.storage.cacher.get(key)?.header.ownerReferences.some(owner => owner.uid === header.uid && owner.blockOwnerDeletion === true),
-    )
+    const blocks = this.#graph
+      .dependentsOf(header.uid)
+      .some(key =>
+        this.#objects.storage.cacher
+          .get(key)
+          ?.header.ownerReferences.some(
+            owner => owner.uid === header.uid && owner.blockOwnerDeletion === true,
+          ),
+      )
     if (!blocks) await this.#release(resource, header, FOREGROUND_FINALIZER)
     return true
   }
@@ -173,7 +206,9 @@ class Collector {
 
   #resourceOf({ header }: StoredObject): Resource | undefined {
     const gv = parseApiVersion(header.apiVersion)
-    return gv === undefined ? undefined : this.#objects.registry.lookupKind({ ...gv, kind: header.kind })
+    return gv === undefined
+      ? undefined
+      : this.#objects.registry.lookupKind({ ...gv, kind: header.kind })
   }
 }
 

@@ -109,7 +109,8 @@ class KeyedLoop implements Loop {
       if (this.#stop.signal.aborted) return
       const attempt = (this.#attempts.get(key) ?? 0) + 1
       this.#attempts.set(key, attempt)
-      if (attempt > 3) this.#options.log.error(`${this.#options.name}: will try again`, error, { key, attempt })
+      if (attempt > 3)
+        this.#options.log.error(`${this.#options.name}: will try again`, error, { key, attempt })
       this.enqueue(key, Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt))
     }
   }

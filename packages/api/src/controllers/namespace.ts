@@ -16,7 +16,7 @@ const SPEC_FINALIZER = 'kubernetes'
 const ROOT_CA_NAME = 'kube-root-ca.crt'
 const DEFAULT_ACCOUNT = 'default'
 const ROOT_CA_NOTE =
-  'The bundle that verifies this API server; it is kept equal to the server\'s own and changes to it are undone.'
+  "The bundle that verifies this API server; it is kept equal to the server's own and changes to it are undone."
 
 export interface NamespaceControllerOptions {
   readonly objects: Objects
@@ -61,15 +61,27 @@ async function reconcile(options: NamespaceControllerOptions, name: string): Pro
   return await empty(options, namespace)
 }
 
-async function provide({ objects, serviceAccounts, configMaps, rootCa }: NamespaceControllerOptions, namespace: string): Promise<void> {
+async function provide(
+  { objects, serviceAccounts, configMaps, rootCa }: NamespaceControllerOptions,
+  namespace: string,
+): Promise<void> {
   if (objects.get(serviceAccounts, namespace, DEFAULT_ACCOUNT) === undefined) {
-    await objects.create(serviceAccounts, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: DEFAULT_ACCOUNT, namespace } })
+    await objects.create(serviceAccounts, {
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: DEFAULT_ACCOUNT, namespace },
+    })
   }
   const data = { 'ca.crt': rootCa() }
   const existing = objects.get(configMaps, namespace, ROOT_CA_NAME)
   if (existing === undefined) {
     const annotations = { 'kubernetes.io/description': ROOT_CA_NOTE }
-    await objects.create(configMaps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: ROOT_CA_NAME, namespace, annotations }, data })
+    await objects.create(configMaps, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: ROOT_CA_NAME, namespace, annotations },
+      data,
+    })
   } else if ((existing.data as JsonObject | undefined)?.['ca.crt'] !== data['ca.crt']) {
     await objects.change(configMaps, namespace, ROOT_CA_NAME, live => {
       live.data = data
@@ -77,7 +89,10 @@ async function provide({ objects, serviceAccounts, configMaps, rootCa }: Namespa
   }
 }
 
-async function empty({ objects, namespaces }: NamespaceControllerOptions, namespace: KubeObject): Promise<boolean> {
+async function empty(
+  { objects, namespaces }: NamespaceControllerOptions,
+  namespace: KubeObject,
+): Promise<boolean> {
   const name = namespace.metadata.name ?? ''
   const finalizers = (namespace.spec as { finalizers?: string[] } | undefined)?.finalizers ?? []
   if (!finalizers.includes(SPEC_FINALIZER)) return true
@@ -90,7 +105,11 @@ async function empty({ objects, namespaces }: NamespaceControllerOptions, namesp
       status.conditions ?? [],
     )
     live.status = { ...status, phase: 'Terminating', conditions }
-    if (left.length === 0) live.spec = { ...(live.spec as JsonObject), finalizers: finalizers.filter(text => text !== SPEC_FINALIZER) }
+    if (left.length === 0)
+      live.spec = {
+        ...(live.spec as JsonObject),
+        finalizers: finalizers.filter(text => text !== SPEC_FINALIZER),
+      }
   })
   return left.length === 0
 }
@@ -105,8 +124,18 @@ interface LeftOver {
 async function deleteContent(objects: Objects, namespace: string): Promise<LeftOver[]> {
   const stored = storedResources(objects)
   for (const resource of stored) {
-    const targets = [...objects.list(resource, namespace)].filter(obj => obj.metadata.deletionTimestamp === undefined)
-    await Promise.all(targets.map(({ metadata }) => objects.delete(resource, { namespace, name: metadata.name ?? '', uid: metadata.uid }, 'Background')))
+    const targets = [...objects.list(resource, namespace)].filter(
+      obj => obj.metadata.deletionTimestamp === undefined,
+    )
+    await Promise.all(
+      targets.map(({ metadata }) =>
+        objects.delete(
+          resource,
+          { namespace, name: metadata.name ?? '', uid: metadata.uid },
+          'Background',
+        ),
+      ),
+    )
   }
   const { backend, cacher } = objects.storage
   await cacher.waitFresh(await backend.revision())
@@ -117,7 +146,8 @@ async function deleteContent(objects: Objects, namespace: string): Promise<LeftO
 function storedResources({ registry }: Objects): Resource[] {
   const byPrefix = new Map<string, Resource>()
   for (const resource of registry.all()) {
-    if (resource.namespaced && resource.create === undefined) byPrefix.set(resource.keyPrefix, resource)
+    if (resource.namespaced && resource.create === undefined)
+      byPrefix.set(resource.keyPrefix, resource)
   }
   return [...byPrefix.values()]
 }
@@ -127,24 +157,66 @@ function leftOver(objects: Objects, resource: Resource, namespace: string): Left
   let count = 0
   for (const { metadata } of objects.list(resource, namespace)) {
     count += 1
-    for (const name of metadata.finalizers ?? []) finalizers.set(name, (finalizers.get(name) ?? 0) + 1)
+    for (const name of metadata.finalizers ?? [])
+      finalizers.set(name, (finalizers.get(name) ?? 0) + 1)
   }
   return count === 0 ? [] : [{ resource, count, finalizers }]
 }
 
 /** Ref: kubernetes/pkg/controller/namespace/deletion/status_condition_utils.go */
 function deletionConditions(left: readonly LeftOver[]): Condition[] {
-  const remaining = left.map(({ resource, count }) => `${resource.gvr.resource}.${resource.gvr.group} has ${count} resource instances`)
-  const holding = left.flatMap(({ finalizers }) => [...finalizers].map(([name, count]) => `${name} in ${count} resource instances`))
-  const condition = (type: string, texts: readonly string[], reasons: [string, string], intro: string, done: string): Condition =>
+  const remaining = left.map(
+    ({ resource, count }) =>
+      `${resource.gvr.resource}.${resource.gvr.group} has ${count} resource instances`,
+  )
+  const holding = left.flatMap(({ finalizers }) =>
+    [...finalizers].map(([name, count]) => `${name} in ${count} resource instances`),
+  )
+  const condition = (
+    type: string,
+    texts: readonly string[],
+    reasons: [string, string],
+    intro: string,
+    done: string,
+  ): Condition =>
     texts.length > 0
       ? { type, status: 'True', reason: reasons[0], message: `${intro}: ${texts.join(', ')}` }
       : { type, status: 'False', reason: reasons[1], message: done }
   return [
-    condition('NamespaceDeletionDiscoveryFailure', [], ['DiscoveryFailed', 'ResourcesDiscovered'], '', 'All resources successfully discovered'),
-    condition('NamespaceDeletionGroupVersionParsingFailure', [], ['GroupVersionParsingFailed', 'ParsedGroupVersions'], '', 'All legacy kube types successfully parsed'),
-    condition('NamespaceDeletionContentFailure', [], ['ContentDeletionFailed', 'ContentDeleted'], '', 'All content successfully deleted, may be waiting on finalization'),
-    condition('NamespaceContentRemaining', remaining, ['SomeResourcesRemain', 'ContentRemoved'], 'Some resources are remaining', 'All content successfully removed'),
-    condition('NamespaceFinalizersRemaining', holding, ['SomeFinalizersRemain', 'ContentHasNoFinalizers'], 'Some content in the namespace has finalizers remaining', 'All content-preserving finalizers finished'),
+    condition(
+      'NamespaceDeletionDiscoveryFailure',
+      [],
+      ['DiscoveryFailed', 'ResourcesDiscovered'],
+      '',
+      'All resources successfully discovered',
+    ),
+    condition(
+      'NamespaceDeletionGroupVersionParsingFailure',
+      [],
+      ['GroupVersionParsingFailed', 'ParsedGroupVersions'],
+      '',
+      'All legacy kube types successfully parsed',
+    ),
+    condition(
+      'NamespaceDeletionContentFailure',
+      [],
+      ['ContentDeletionFailed', 'ContentDeleted'],
+      '',
+      'All content successfully deleted, may be waiting on finalization',
+    ),
+    condition(
+      'NamespaceContentRemaining',
+      remaining,
+      ['SomeResourcesRemain', 'ContentRemoved'],
+      'Some resources are remaining',
+      'All content successfully removed',
+    ),
+    condition(
+      'NamespaceFinalizersRemaining',
+      holding,
+      ['SomeFinalizersRemain', 'ContentHasNoFinalizers'],
+      'Some content in the namespace has finalizers remaining',
+      'All content-preserving finalizers finished',
+    ),
   ]
 }

@@ -49,7 +49,10 @@ export class Objects {
     }
     if (resource.strategy.hasGeneration === true) made.metadata.generation = 1
     try {
-      await this.storage.create(keyOf(resource, obj.metadata.namespace ?? '', obj.metadata.name), encodeForStorage(made, resource))
+      await this.storage.create(
+        keyOf(resource, obj.metadata.namespace ?? '', obj.metadata.name),
+        encodeForStorage(made, resource),
+      )
       return true
     } catch (error) {
       if (error instanceof StorageError && error.code === 'exists') return false
@@ -58,7 +61,12 @@ export class Objects {
   }
 
   /** Changes the object in place until it is stored; false when it is gone. A change to nothing writes nothing. */
-  async change(resource: Resource, namespace: string, name: string, mutate: (obj: KubeObject) => void): Promise<boolean> {
+  async change(
+    resource: Resource,
+    namespace: string,
+    name: string,
+    mutate: (obj: KubeObject) => void,
+  ): Promise<boolean> {
     let found = true
     try {
       await this.storage.update(keyOf(resource, namespace, name), current => {
@@ -89,9 +97,16 @@ export class Objects {
     }
     try {
       const key = keyOf(resource, obj.namespace ?? '', obj.name)
-      return await deleteStored(this.storage, { resource, key, name: obj.name, options, now: this.now })
+      return await deleteStored(this.storage, {
+        resource,
+        key,
+        name: obj.name,
+        options,
+        now: this.now,
+      })
     } catch (error) {
-      if (error instanceof StatusError && (error.code === 404 || error.code === 409)) return undefined
+      if (error instanceof StatusError && (error.code === 404 || error.code === 409))
+        return undefined
       throw error
     }
   }

@@ -3,7 +3,12 @@
 // Ref: apiserver/pkg/endpoints/discovery/{group,version,root}.go, apiserver/pkg/endpoints/discovery/aggregated
 
 import { createHash } from 'node:crypto'
-import { apiVersionOf, type GroupVersion, type JsonObject, type JsonValue } from '@podless/apimachinery'
+import {
+  apiVersionOf,
+  type GroupVersion,
+  type JsonObject,
+  type JsonValue,
+} from '@podless/apimachinery'
 import type { Registry } from '../registry.ts'
 import type { Resource, Subresource } from '../resource.ts'
 
@@ -35,13 +40,19 @@ export class Discovery {
   /** GET /apis */
   groupList(): JsonObject {
     const groups = [...this.#served().values()].filter(({ name }) => name !== '')
-    return { kind: 'APIGroupList', apiVersion: 'v1', groups: groups.map(group => this.#apiGroup(group)) }
+    return {
+      kind: 'APIGroupList',
+      apiVersion: 'v1',
+      groups: groups.map(group => this.#apiGroup(group)),
+    }
   }
 
   /** GET /apis/GROUP, undefined when nothing is served there. */
   group(name: string): JsonObject | undefined {
     const group = this.#served().get(name)
-    return group === undefined ? undefined : { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(group) }
+    return group === undefined
+      ? undefined
+      : { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(group) }
   }
 
   /** GET /api/v1 and /apis/GROUP/VERSION, undefined when nothing is served there. */
@@ -76,7 +87,9 @@ export class Discovery {
 
   /** Served group versions in discovery order. */
   groupVersions(): readonly GroupVersion[] {
-    return [...this.#served().values()].flatMap(({ name, versions }) => versions.map(version => ({ group: name, version })))
+    return [...this.#served().values()].flatMap(({ name, versions }) =>
+      versions.map(version => ({ group: name, version })),
+    )
   }
 
   #addresses(): JsonObject[] {
@@ -85,8 +98,12 @@ export class Discovery {
 
   /** Upstream lists server addresses for its own groups only, not for those of CRDs. */
   #apiGroup(group: ServedGroup): JsonObject {
-    const isCustom = [...group.resources.values()].every(list => list.every(({ crd }) => crd !== undefined))
-    return isCustom ? apiGroup(group) : { ...apiGroup(group), serverAddressByClientCIDRs: this.#addresses() }
+    const isCustom = [...group.resources.values()].every(list =>
+      list.every(({ crd }) => crd !== undefined),
+    )
+    return isCustom
+      ? apiGroup(group)
+      : { ...apiGroup(group), serverAddressByClientCIDRs: this.#addresses() }
   }
 
   #served(): ReadonlyMap<string, ServedGroup> {
@@ -110,7 +127,8 @@ function groupResources(all: readonly Resource[]): ReadonlyMap<string, ServedGro
   }
   const groups = new Map<string, ServedGroup>()
   for (const [name, resources] of byGroup) {
-    for (const list of resources.values()) list.sort((a, b) => (a.gvr.resource < b.gvr.resource ? -1 : 1))
+    for (const list of resources.values())
+      list.sort((a, b) => (a.gvr.resource < b.gvr.resource ? -1 : 1))
     groups.set(name, { name, versions: [...resources.keys()].sort(byVersionPriority), resources })
   }
   return groups
@@ -126,13 +144,20 @@ export function byVersionPriority(a: string, b: string): number {
     if (x === null && y === null) return a < b ? -1 : 1
     return x === null ? 1 : -1
   }
-  const rank = (match: RegExpExecArray): number[] => [STABILITY[match[2] ?? ''] ?? 3, Number(match[1]), Number(match[3] ?? 0)]
+  const rank = (match: RegExpExecArray): number[] => [
+    STABILITY[match[2] ?? ''] ?? 3,
+    Number(match[1]),
+    Number(match[3] ?? 0),
+  ]
   const [p, q] = [rank(x), rank(y)]
   return q[0]! - p[0]! || q[1]! - p[1]! || q[2]! - p[2]!
 }
 
 function apiGroup({ name, versions }: ServedGroup): JsonObject {
-  const entries = versions.map(version => ({ groupVersion: apiVersionOf({ group: name, version }), version }))
+  const entries = versions.map(version => ({
+    groupVersion: apiVersionOf({ group: name, version }),
+    version,
+  }))
   return { name, versions: entries, preferredVersion: entries[0]! }
 }
 
@@ -148,20 +173,25 @@ function legacyEntries(resource: Resource): JsonObject[] {
     ...(names.categories === undefined ? {} : { categories: [...names.categories] }),
     ...(resource.create === undefined ? { storageVersionHash: storageVersionHash(resource) } : {}),
   }
-  return [main, ...subresourcesOf(resource).map(([name, sub]) => ({
-    name: `${gvr.resource}/${name}`,
-    singularName: '',
-    namespaced,
-    ...(isForeign(sub) ? { group: sub.gvk.group, version: sub.gvk.version } : {}),
-    kind: kindOf(sub, resource),
-    verbs: [...sub.verbs],
-  }))]
+  return [
+    main,
+    ...subresourcesOf(resource).map(([name, sub]) => ({
+      name: `${gvr.resource}/${name}`,
+      singularName: '',
+      namespaced,
+      ...(isForeign(sub) ? { group: sub.gvk.group, version: sub.gvk.version } : {}),
+      kind: kindOf(sub, resource),
+      verbs: [...sub.verbs],
+    })),
+  ]
 }
 
 type WithGvk = Subresource & { gvk: NonNullable<Extract<Subresource, { type: 'virtual' }>['gvk']> }
 
-const isForeign = (sub: Subresource): sub is WithGvk => sub.type !== 'stored' && sub.gvk !== undefined
-const kindOf = (sub: Subresource, resource: Resource): string => (isForeign(sub) ? sub.gvk.kind : resource.names.kind)
+const isForeign = (sub: Subresource): sub is WithGvk =>
+  sub.type !== 'stored' && sub.gvk !== undefined
+const kindOf = (sub: Subresource, resource: Resource): string =>
+  isForeign(sub) ? sub.gvk.kind : resource.names.kind
 
 /** By name, but a CRD lists status before scale, as upstream does. */
 function subresourcesOf(resource: Resource): [string, Subresource][] {
@@ -213,5 +243,7 @@ function ownKind({ crd, gvr, names }: Resource): JsonObject {
 }
 
 function responseKind(sub: Subresource, resource: Resource): JsonObject {
-  return isForeign(sub) ? { group: sub.gvk.group, version: sub.gvk.version, kind: sub.gvk.kind } : ownKind(resource)
+  return isForeign(sub)
+    ? { group: sub.gvk.group, version: sub.gvk.version, kind: sub.gvk.kind }
+    : ownKind(resource)
 }

@@ -34,16 +34,34 @@ const DELETE = ['dryRun', 'gracePeriodSeconds', 'orphanDependents', 'pretty', 'p
 const COLLECTION: Partial<Record<ResourceVerb, Operation>> = {
   list: { method: 'get', action: 'list', id: 'list', options: LIST, list: true },
   create: { method: 'post', action: 'post', id: 'create', options: WRITE, body: 'object' },
-  deletecollection: { method: 'delete', action: 'deletecollection', id: 'deleteCollection', options: [...LIST, ...DELETE], body: 'options' },
+  deletecollection: {
+    method: 'delete',
+    action: 'deletecollection',
+    id: 'deleteCollection',
+    options: [...LIST, ...DELETE],
+    body: 'options',
+  },
 }
 const ITEM: Partial<Record<ResourceVerb, Operation>> = {
   get: { method: 'get', action: 'get', id: 'read', options: ['pretty', 'resourceVersion'] },
   update: { method: 'put', action: 'put', id: 'replace', options: WRITE, body: 'object' },
-  patch: { method: 'patch', action: 'patch', id: 'patch', options: [...WRITE, 'force'], body: 'patch' },
+  patch: {
+    method: 'patch',
+    action: 'patch',
+    id: 'patch',
+    options: [...WRITE, 'force'],
+    body: 'patch',
+  },
   delete: { method: 'delete', action: 'delete', id: 'delete', options: DELETE, body: 'options' },
   create: { method: 'post', action: 'post', id: 'create', options: WRITE, body: 'object' },
 }
-const BOOLEANS = new Set(['allowWatchBookmarks', 'watch', 'sendInitialEvents', 'orphanDependents', 'force'])
+const BOOLEANS = new Set([
+  'allowWatchBookmarks',
+  'watch',
+  'sendInitialEvents',
+  'orphanDependents',
+  'force',
+])
 const INTEGERS = new Set(['limit', 'timeoutSeconds', 'gracePeriodSeconds'])
 const PATCH_TYPES = [
   'application/apply-patch+yaml',
@@ -61,23 +79,40 @@ export function pathsOf(resources: readonly Resource[]): JsonObject {
 function addPaths(paths: JsonObject, resource: Resource): void {
   const { gvr, namespaced, verbs } = resource
   const root = gvr.group === '' ? `/api/${gvr.version}` : `/apis/${gvr.group}/${gvr.version}`
-  const collection = namespaced ? `${root}/namespaces/{namespace}/${gvr.resource}` : `${root}/${gvr.resource}`
+  const collection = namespaced
+    ? `${root}/namespaces/{namespace}/${gvr.resource}`
+    : `${root}/${gvr.resource}`
   const kind = schemaName(resource)
-  const make = (path: string, table: typeof ITEM, allowed: readonly ResourceVerb[], sub?: [string, Subresource]): void => {
+  const make = (
+    path: string,
+    table: typeof ITEM,
+    allowed: readonly ResourceVerb[],
+    sub?: [string, Subresource],
+  ): void => {
     const entries = allowed.flatMap(verb => {
       const operation = table[verb]
-      return operation === undefined ? [] : [[operation.method, operationOf(resource, operation, kind, sub)] as const]
+      return operation === undefined
+        ? []
+        : [[operation.method, operationOf(resource, operation, kind, sub)] as const]
     })
-    if (entries.length > 0) paths[path] = { ...Object.fromEntries(entries), parameters: pathParameters(path) }
+    if (entries.length > 0)
+      paths[path] = { ...Object.fromEntries(entries), parameters: pathParameters(path) }
   }
   make(collection, COLLECTION, verbs)
-  if (namespaced && verbs.includes('list')) make(`${root}/${gvr.resource}`, { list: COLLECTION.list! }, ['list'])
+  if (namespaced && verbs.includes('list'))
+    make(`${root}/${gvr.resource}`, { list: COLLECTION.list! }, ['list'])
   const itemVerbs = verbs.filter(verb => verb !== 'create')
   make(`${collection}/{name}`, ITEM, itemVerbs)
-  for (const entry of resource.subresources) make(`${collection}/{name}/${entry[0]}`, ITEM, entry[1].verbs, entry)
+  for (const entry of resource.subresources)
+    make(`${collection}/{name}/${entry[0]}`, ITEM, entry[1].verbs, entry)
 }
 
-function operationOf(resource: Resource, operation: Operation, kind: string, sub?: [string, Subresource]): JsonObject {
+function operationOf(
+  resource: Resource,
+  operation: Operation,
+  kind: string,
+  sub?: [string, Subresource],
+): JsonObject {
   const { gvr, names } = resource
   const foreign = sub !== undefined && sub[1].type !== 'stored' ? sub[1].gvk : undefined
   const gvk = foreign ?? { group: gvr.group, version: gvr.version, kind: names.kind }
@@ -98,7 +133,12 @@ function operationOf(resource: Resource, operation: Operation, kind: string, sub
 function requestBody({ body }: Operation, target: string): JsonObject {
   if (body === undefined) return {}
   const ref = (name: string): JsonObject => ({ schema: { $ref: `#/components/schemas/${name}` } })
-  if (body === 'options') return { requestBody: { content: { '*/*': ref('io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions') } } }
+  if (body === 'options')
+    return {
+      requestBody: {
+        content: { '*/*': ref('io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions') },
+      },
+    }
   if (body === 'object') return { requestBody: { content: { '*/*': ref(target) }, required: true } }
   const content: JsonObject = {}
   for (const type of PATCH_TYPES) content[type] = ref('io.k8s.apimachinery.pkg.apis.meta.v1.Patch')
@@ -106,7 +146,10 @@ function requestBody({ body }: Operation, target: string): JsonObject {
 }
 
 function response(name: string): JsonObject {
-  return { description: 'OK', content: { 'application/json': { schema: { $ref: `#/components/schemas/${name}` } } } }
+  return {
+    description: 'OK',
+    content: { 'application/json': { schema: { $ref: `#/components/schemas/${name}` } } },
+  }
 }
 
 function queryParameter(name: string): JsonObject {
@@ -117,7 +160,12 @@ function queryParameter(name: string): JsonObject {
 function pathParameters(path: string): JsonObject[] {
   return ['namespace', 'name']
     .filter(name => path.includes(`{${name}}`))
-    .map(name => ({ name, in: 'path', required: true, schema: { type: 'string', uniqueItems: true } }))
+    .map(name => ({
+      name,
+      in: 'path',
+      required: true,
+      schema: { type: 'string', uniqueItems: true },
+    }))
 }
 
 const title = (text: string): string => (text === '' ? '' : text[0]!.toUpperCase() + text.slice(1))

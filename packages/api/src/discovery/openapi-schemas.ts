@@ -15,12 +15,19 @@ import type { Resource } from '../resource.ts'
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
 const REF = '#/components/schemas/'
 /** Types that every document's operations refer to. */
-const SHARED = [`${META}.Status`, `${META}.DeleteOptions`, `${META}.Patch`, `${META}.APIResourceList`, `${META}.WatchEvent`]
+const SHARED = [
+  `${META}.Status`,
+  `${META}.DeleteOptions`,
+  `${META}.Patch`,
+  `${META}.APIResourceList`,
+  `${META}.WatchEvent`,
+]
 
 /** The component name of a resource's kind. */
 export function schemaName(resource: Resource): string {
   const { gvr, names } = resource
-  const builtin = resource.crd === undefined ? builtinOpenApiName({ ...gvr, kind: names.kind }) : undefined
+  const builtin =
+    resource.crd === undefined ? builtinOpenApiName({ ...gvr, kind: names.kind }) : undefined
   return builtin ?? `${gvr.group.split('.').reverse().join('.')}.${gvr.version}.${names.kind}`
 }
 
@@ -31,11 +38,13 @@ export function schemasOf(resources: readonly Resource[]): JsonObject {
   const wanted = new Set<string>(SHARED.flatMap(reach))
   for (const resource of resources) {
     if (resource.crd !== undefined) {
-      for (const name of [...reach(`${META}.ObjectMeta`), ...reach(`${META}.ListMeta`)]) wanted.add(name)
+      for (const name of [...reach(`${META}.ObjectMeta`), ...reach(`${META}.ListMeta`)])
+        wanted.add(name)
       schemas[schemaName(resource)] = customSchema(resource)
       schemas[listSchemaName(resource)] = customListSchema(resource)
     } else {
-      for (const name of [schemaName(resource), listSchemaName(resource)].flatMap(reach)) wanted.add(name)
+      for (const name of [schemaName(resource), listSchemaName(resource)].flatMap(reach))
+        wanted.add(name)
     }
     for (const sub of resource.subresources.values()) {
       const gvk = sub.type === 'stored' ? undefined : sub.gvk
@@ -61,17 +70,26 @@ const TYPE_META: JsonObject = {
 }
 
 function customSchema(resource: Resource): JsonObject {
-  const own = publish(cloneJson(resource.openApiSchema ?? { 'x-kubernetes-preserve-unknown-fields': true })) as JsonObject
+  const own = publish(
+    cloneJson(resource.openApiSchema ?? { 'x-kubernetes-preserve-unknown-fields': true }),
+  ) as JsonObject
   const properties: JsonObject = {
     ...(isObject(own.properties) ? own.properties : {}),
     ...TYPE_META,
-    metadata: { allOf: [{ $ref: `${REF}${META}.ObjectMeta` }], description: 'Names, labels and what else all objects have.' },
+    metadata: {
+      allOf: [{ $ref: `${REF}${META}.ObjectMeta` }],
+      description: 'Names, labels and what else all objects have.',
+    },
   }
   const { gvr, names } = resource
   const schema: JsonObject = { ...own, type: 'object', properties }
-  schema['x-kubernetes-group-version-kind'] = [{ group: gvr.group, version: gvr.version, kind: names.kind }]
+  schema['x-kubernetes-group-version-kind'] = [
+    { group: gvr.group, version: gvr.version, kind: names.kind },
+  ]
   if (resource.selectableFields.size > 0) {
-    schema['x-kubernetes-selectable-fields'] = [...resource.selectableFields.keys()].map(fieldPath => ({ fieldPath }))
+    schema['x-kubernetes-selectable-fields'] = [...resource.selectableFields.keys()].map(
+      fieldPath => ({ fieldPath }),
+    )
   }
   return schema
 }
@@ -86,7 +104,8 @@ function publish(value: JsonValue | undefined): JsonValue | undefined {
   }
   const keys = value['x-kubernetes-list-map-keys']
   if (Array.isArray(keys) && keys.length === 1) out['x-kubernetes-patch-merge-key'] = keys[0]!
-  if (value['x-kubernetes-embedded-resource'] === true) out.properties = withTypeMeta(out.properties)
+  if (value['x-kubernetes-embedded-resource'] === true)
+    out.properties = withTypeMeta(out.properties)
   return out
 }
 
@@ -108,6 +127,8 @@ function customListSchema(resource: Resource): JsonObject {
       items: { type: 'array', items: { $ref: `${REF}${schemaName(resource)}` } },
       metadata: { allOf: [{ $ref: `${REF}${META}.ListMeta` }] },
     },
-    'x-kubernetes-group-version-kind': [{ group: gvr.group, version: gvr.version, kind: names.listKind }],
+    'x-kubernetes-group-version-kind': [
+      { group: gvr.group, version: gvr.version, kind: names.listKind },
+    ],
   }
 }

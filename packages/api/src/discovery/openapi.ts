@@ -2,7 +2,13 @@
 // Called by pages.ts; calls openapi-paths.ts and openapi-schemas.ts. Ref: kube-openapi/pkg/{handler3,builder3}
 
 import { createHash } from 'node:crypto'
-import { type GroupVersion, isObject, type JsonObject, type JsonValue, notAcceptable } from '@podless/apimachinery'
+import {
+  type GroupVersion,
+  isObject,
+  type JsonObject,
+  type JsonValue,
+  notAcceptable,
+} from '@podless/apimachinery'
 import { type Incoming, jsonReply, type Reply, textReply } from '../exchange.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
@@ -17,7 +23,8 @@ interface Document {
   readonly bytes: string
 }
 
-const pathOf = ({ group, version }: GroupVersion): string => (group === '' ? `api/${version}` : `apis/${group}/${version}`)
+const pathOf = ({ group, version }: GroupVersion): string =>
+  group === '' ? `api/${version}` : `apis/${group}/${version}`
 
 export class OpenApi {
   readonly #registry: Registry
@@ -44,7 +51,12 @@ export class OpenApi {
     const document = this.#document(path, resources)
     const etag = `"${document.hash}"`
     if (request.header('if-none-match') === etag) {
-      return { code: 304, contentType: 'application/json', headers: { etag }, body: { type: 'bytes', bytes: '' } }
+      return {
+        code: 304,
+        contentType: 'application/json',
+        headers: { etag },
+        body: { type: 'bytes', bytes: '' },
+      }
     }
     return {
       code: 200,
@@ -57,7 +69,8 @@ export class OpenApi {
   /** GET /openapi/v2: built anew each time, for the few clients that still ask. JSON only. */
   v2(request: Incoming): Reply {
     const accept = request.header('accept') ?? '*/*'
-    if (!/json|\*\/\*/.test(accept)) throw notAcceptable('only the following media types are accepted: application/json')
+    if (!/json|\*\/\*/.test(accept))
+      throw notAcceptable('only the following media types are accepted: application/json')
     const definitions: JsonObject = {}
     const paths: JsonObject = {}
     for (const resources of this.#byPath().values()) {
@@ -69,8 +82,12 @@ export class OpenApi {
 
   #byPath(): ReadonlyMap<string, readonly Resource[]> {
     const byPath = new Map<string, Resource[]>()
-    const all = [...this.#registry.all()].sort(
-      (a, b) => (a.gvr.group < b.gvr.group ? -1 : a.gvr.group > b.gvr.group ? 1 : byVersionPriority(a.gvr.version, b.gvr.version)),
+    const all = [...this.#registry.all()].sort((a, b) =>
+      a.gvr.group < b.gvr.group
+        ? -1
+        : a.gvr.group > b.gvr.group
+          ? 1
+          : byVersionPriority(a.gvr.version, b.gvr.version),
     )
     for (const resource of all) {
       const path = pathOf(resource.gvr)
@@ -92,7 +109,12 @@ export class OpenApi {
       components: {
         schemas: schemasOf(resources),
         securitySchemes: {
-          BearerToken: { type: 'apiKey', description: 'Bearer Token authentication', name: 'authorization', in: 'header' },
+          BearerToken: {
+            type: 'apiKey',
+            description: 'Bearer Token authentication',
+            name: 'authorization',
+            in: 'header',
+          },
         },
       },
     })
@@ -117,7 +139,14 @@ function hashOf(resource: Resource): string {
   const known = resourceHashes.get(resource)
   if (known !== undefined) return known
   const { gvr, names, namespaced, subresources, openApiSchema } = resource
-  const text = JSON.stringify([versionInfo().gitVersion, gvr, names, namespaced, [...subresources.keys()], openApiSchema ?? null])
+  const text = JSON.stringify([
+    versionInfo().gitVersion,
+    gvr,
+    names,
+    namespaced,
+    [...subresources.keys()],
+    openApiSchema ?? null,
+  ])
   const made = createHash('sha512').update(text).digest('hex')
   resourceHashes.set(resource, made)
   return made
@@ -130,8 +159,10 @@ function asV2<T extends JsonValue | undefined>(value: T): T {
   const out: JsonObject = {}
   for (const [key, item] of Object.entries(value)) {
     if (key === 'anyOf' || key === 'oneOf' || key === 'not' || key === 'nullable') continue
-    if (key === 'allOf' && Array.isArray(item) && item.length === 1) Object.assign(out, asV2(item[0] as JsonObject))
-    else if (key === '$ref') out.$ref = String(item).replace('#/components/schemas/', '#/definitions/')
+    if (key === 'allOf' && Array.isArray(item) && item.length === 1)
+      Object.assign(out, asV2(item[0] as JsonObject))
+    else if (key === '$ref')
+      out.$ref = String(item).replace('#/components/schemas/', '#/definitions/')
     else out[key] = asV2(item)
   }
   return out as T

@@ -10,7 +10,10 @@ export function partialMetadata({ metadata }: KubeObject): JsonObject {
 }
 
 /** `metadata` is the list's own: resourceVersion, continue, remainingItemCount. */
-export function partialMetadataList(objects: readonly KubeObject[], metadata: JsonObject): JsonObject {
+export function partialMetadataList(
+  objects: readonly KubeObject[],
+  metadata: JsonObject,
+): JsonObject {
   const items = objects.map(partialMetadata)
   return { kind: 'PartialObjectMetadataList', apiVersion: META_VERSION, metadata, items }
 }

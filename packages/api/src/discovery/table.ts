@@ -20,7 +20,11 @@ const ROW_OBJECT: Readonly<Record<string, (obj: KubeObject) => JsonObject | unde
   None: () => undefined,
 }
 
-export function tableOf(resource: Resource, objects: readonly KubeObject[], options: TableOptions): JsonObject {
+export function tableOf(
+  resource: Resource,
+  objects: readonly KubeObject[],
+  options: TableOptions,
+): JsonObject {
   const { metadata, includeObject, now } = options
   const rowObject = Object.hasOwn(ROW_OBJECT, includeObject) ? ROW_OBJECT[includeObject] : undefined
   if (rowObject === undefined) {
@@ -35,7 +39,10 @@ export function tableOf(resource: Resource, objects: readonly KubeObject[], opti
     columnDefinitions: resource.columns.map(columnDefinition),
     rows: objects.map(obj => {
       const object = rowObject(obj)
-      return { cells: cellsOf(resource, obj, now), ...(object === undefined ? { object: null } : { object }) }
+      return {
+        cells: cellsOf(resource, obj, now),
+        ...(object === undefined ? { object: null } : { object }),
+      }
     }),
   }
 }

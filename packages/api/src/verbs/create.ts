@@ -6,7 +6,7 @@ import { ruleContext } from '../context.ts'
 import { decodeBody } from '../decode.ts'
 import type { Reply } from '../exchange.ts'
 import { chooseMedia, respondObject, respondStored } from '../respond.ts'
-import { createObject, matchNamespace, writeOptionsOf } from '../write.ts'
+import { createObject, matchNamespace, trackManager, writeOptionsOf } from '../write.ts'
 
 export async function create(ctx: RequestContext): Promise<Reply> {
   const { resource } = ctx
@@ -14,9 +14,13 @@ export async function create(ctx: RequestContext): Promise<Reply> {
   const options = parseCreateOptions(ctx.query)
   const obj = await decodeBody(ctx, options.fieldValidation)
   matchNamespace(ctx, obj)
+  const write = writeOptionsOf(ctx, 'CreateOptions', options)
   if (resource.create !== undefined) {
+    trackManager(ctx, undefined, obj, write)
     return respondObject(ctx, await resource.create(obj, ruleContext(ctx, options.dryRun)), 201)
   }
-  const written = await createObject(ctx, obj, writeOptionsOf(ctx, 'CreateOptions', options))
-  return written.stored === undefined ? respondObject(ctx, written.object, 201) : respondStored(ctx, written.stored, 201)
+  const written = await createObject(ctx, obj, write)
+  return written.stored === undefined
+    ? respondObject(ctx, written.object, 201)
+    : respondStored(ctx, written.stored, 201)
 }

@@ -1,7 +1,13 @@
 // DELETE of one object; deleteObject is shared with deletecollection. The rules are in ../deletion.ts.
 // Ref: apiserver/pkg/endpoints/handlers/delete.go
 
-import { type DeleteOptions, deleteOptionsFromBody, type KubeObject, parseDeleteOptions, successStatus } from '@podless/apimachinery'
+import {
+  type DeleteOptions,
+  deleteOptionsFromBody,
+  type KubeObject,
+  parseDeleteOptions,
+  successStatus,
+} from '@podless/apimachinery'
 import type { AdmissionAttributes } from '../admission/chain.ts'
 import { type RequestContext, ruleContext } from '../context.ts'
 import { decodeDeleteOptions } from '../decode.ts'
@@ -16,7 +22,9 @@ export async function deleteVerb(ctx: RequestContext): Promise<Reply> {
   const options = await deleteOptionsOf(ctx)
   const outcome = await deleteObject(ctx, ctx.info.namespace, ctx.info.name, options)
   if (outcome.type === 'pending') {
-    return outcome.stored === undefined ? respondObject(ctx, outcome.object) : respondStored(ctx, outcome.stored)
+    return outcome.stored === undefined
+      ? respondObject(ctx, outcome.object)
+      : respondStored(ctx, outcome.stored)
   }
   if (ctx.resource.returnsDeleted === true) return respondObject(ctx, outcome.object)
   const { gvr } = ctx.resource
@@ -26,7 +34,11 @@ export async function deleteVerb(ctx: RequestContext): Promise<Reply> {
     kind: gvr.resource,
     uid: outcome.object.metadata.uid!,
   })
-  return { code: 200, contentType: media.contentType, body: { type: 'bytes', bytes: encodeValue(status, media) } }
+  return {
+    code: 200,
+    contentType: media.contentType,
+    body: { type: 'bytes', bytes: encodeValue(status, media) },
+  }
 }
 
 /** Options from the body when there is one, else from the query. */
@@ -34,7 +46,9 @@ export async function deleteOptionsOf(ctx: RequestContext): Promise<DeleteOption
   const body = await ctx.request.body()
   if (body.length === 0) return parseDeleteOptions(ctx.query)
   const fromBody = deleteOptionsFromBody(decodeDeleteOptions(ctx, body))
-  return ctx.query.has('dryRun') ? { ...fromBody, dryRun: parseDeleteOptions(ctx.query).dryRun } : fromBody
+  return ctx.query.has('dryRun')
+    ? { ...fromBody, dryRun: parseDeleteOptions(ctx.query).dryRun }
+    : fromBody
 }
 
 export async function deleteObject(
@@ -48,7 +62,14 @@ export async function deleteObject(
     server.admission.validate(attributes(ctx, namespace, name, live, options))
   try {
     const key = keyOf(resource, namespace, name)
-    const outcome = await deleteStored(server.storage, { resource, key, name, options, now: server.now, check })
+    const outcome = await deleteStored(server.storage, {
+      resource,
+      key,
+      name,
+      options,
+      now: server.now,
+      check,
+    })
     if (outcome.type === 'deleted' && !options.dryRun) {
       resource.strategy.release?.(outcome.object, { ...ruleContext(ctx, false), namespace })
     }

@@ -1,28 +1,42 @@
 // GET of a collection. Ref: apiserver/pkg/endpoints/handlers/get.go ListResource
 
-import { badRequest, expired } from '@podless/apimachinery'
-import { ContinueError, ContinueExpiredError, listConsistency } from '@podless/storage'
-import { collectionOf, collectionOptions } from '../collection.ts'
+import type { ListOptions } from '@podless/apimachinery'
+import { type ListResult, listConsistency } from '@podless/storage'
+import { type Collection, collectionOf, collectionOptions } from '../collection.ts'
 import type { RequestContext } from '../context.ts'
 import { toStatus } from '../errors.ts'
 import type { Reply } from '../exchange.ts'
 import { chooseMedia, respondList } from '../respond.ts'
 
 export async function list(ctx: RequestContext): Promise<Reply> {
-  const { resource, server } = ctx
   chooseMedia(ctx)
   const options = collectionOptions(ctx)
-  const { prefix, predicate } = collectionOf(ctx, options)
+  return respondList(ctx, await readCollection(ctx, collectionOf(ctx, options), options))
+}
+
+/** One page of what the request selects. Throws 400, 410, 504. */
+export async function readCollection(
+  ctx: RequestContext,
+  { prefix, key, predicate }: Collection,
+  options: ListOptions,
+): Promise<ListResult> {
+  const { resource, server, request } = ctx
   try {
-    const answer = await server.storage.list({
+    const consistency = listConsistency(options)
+    // One object is looked up, not searched for, where no older state is asked for.
+    if (key !== undefined && consistency.type !== 'exact' && options.continue === '') {
+      const stored = await server.storage.get(key, consistency)
+      const items = stored !== undefined && predicate?.(stored) !== false ? [stored] : []
+      return { items, revision: server.cacher.revision }
+    }
+    return await server.storage.list({
       prefix,
-      consistency: listConsistency(options),
+      consistency,
       limit: options.limit,
       ...(options.continue === '' ? {} : { continue: options.continue }),
       ...(predicate === undefined ? {} : { predicate }),
-      signal: ctx.request.signal,
+      signal: request.signal,
     })
-    return respondList(ctx, answer)
   } catch (error) {
     throw toStatus(error, { gr: resource.gvr, name: '', verb: 'list' })
   }

@@ -7,28 +7,40 @@ import {
   applyJsonPatch,
   applyMergePatch,
   applyStrategicMergePatch,
-  bareMediaType,
   badRequest,
+  bareMediaType,
   decodeJsonPatch,
   type FieldValidation,
+  failure,
   isObject,
   type JsonObject,
   type JsonValue,
   type KubeObject,
   parsePatchOptions,
-  failure,
 } from '@podless/apimachinery'
 import { type RequestContext, ruleContext } from '../context.ts'
-import { decodePatch, decodePatched, decodePatchYaml } from '../decode.ts'
+import { decodeApplied, decodePatch, decodePatched } from '../decode.ts'
 import { methodNotAllowed } from '../errors.ts'
 import type { Reply } from '../exchange.ts'
 import { chooseMedia, respondObject } from '../respond.ts'
-import { createObject, matchName, matchNamespace, resetFieldsOf, updateObject, type WriteOptions, writeOptionsOf } from '../write.ts'
+import {
+  createObject,
+  matchName,
+  matchNamespace,
+  resetFieldsOf,
+  updateObject,
+  type WriteOptions,
+  writeOptionsOf,
+} from '../write.ts'
 import { respondWritten } from './respond-written.ts'
 
 const APPLY = 'application/apply-patch+yaml'
 
-type Mechanism = (ctx: RequestContext, body: Buffer, validation: FieldValidation) => (live: KubeObject) => JsonObject
+type Mechanism = (
+  ctx: RequestContext,
+  body: Buffer,
+  validation: FieldValidation,
+) => (live: KubeObject) => JsonObject
 
 /** Content type -> how its patches apply. Each reads its body once and may be run again on newer state. */
 const MECHANISMS: Readonly<Record<string, Mechanism>> = {
@@ -54,26 +66,41 @@ export async function patch(ctx: RequestContext): Promise<Reply> {
   const type = bareMediaType(ctx.request.header('content-type') ?? '')
   const isApply = type === APPLY
   const mechanism = MECHANISMS[type]
-  const strategicCustom = type === 'application/strategic-merge-patch+json' && resource.crd !== undefined
+  const strategicCustom =
+    type === 'application/strategic-merge-patch+json' && resource.crd !== undefined
   if (!isApply && mechanism === undefined) throw unsupported('415: Unsupported Media Type', {})
   if (strategicCustom) throw unsupported(acceptedByCustom(type))
   const options = parsePatchOptions(ctx.query, isApply)
   const body = await ctx.request.body()
   const write = writeOptionsOf(ctx, 'PatchOptions', options)
-  if (isApply) return await applyPatch(ctx, body, options.force === true, options.fieldValidation, write)
+  if (isApply)
+    return await applyPatch(ctx, body, options.force === true, options.fieldValidation, write)
   const change = mechanism!(ctx, body, options.fieldValidation)
-  if (subresource?.type === 'virtual') return await patchVirtual(ctx, change, options.fieldValidation, write)
+  if (subresource?.type === 'virtual')
+    return await patchVirtual(ctx, change, options.fieldValidation, write)
   const next = (live: KubeObject): KubeObject => {
     const made = decodePatched(ctx, change(live), options.fieldValidation)
     matchName(ctx, made)
     matchNamespace(ctx, made)
     return made
   }
-  return respondWritten(ctx, await updateObject(ctx, { next, retry: true }, { ...write, options: { ...write.options, kind: 'UpdateOptions' } }))
+  return respondWritten(
+    ctx,
+    await updateObject(
+      ctx,
+      { next, retry: true },
+      { ...write, options: { ...write.options, kind: 'UpdateOptions' } },
+    ),
+  )
 }
 
 function unsupported(message: string, details?: JsonObject) {
-  return failure({ code: 415, reason: 'UnsupportedMediaType', message, ...(details === undefined ? {} : { details }) })
+  return failure({
+    code: 415,
+    reason: 'UnsupportedMediaType',
+    message,
+    ...(details === undefined ? {} : { details }),
+  })
 }
 
 function acceptedByCustom(_type: string): string {
@@ -94,7 +121,12 @@ async function patchVirtual(
   write: WriteOptions,
 ): Promise<Reply> {
   const { subresource } = ctx
-  if (subresource?.type !== 'virtual' || subresource.get === undefined || subresource.update === undefined) throw methodNotAllowed()
+  if (
+    subresource?.type !== 'virtual' ||
+    subresource.get === undefined ||
+    subresource.update === undefined
+  )
+    throw methodNotAllowed()
   const { get, update } = subresource
   const rules = ruleContext(ctx, write.dryRun)
   const next = (live: KubeObject): KubeObject => {
@@ -102,14 +134,29 @@ async function patchVirtual(
     return update(view, live, rules)
   }
   const written = await updateObject(ctx, { next, retry: true }, write)
-  const parent = written.stored === undefined ? written.object : { ...written.object, metadata: { ...written.object.metadata, resourceVersion: String(written.stored.revision) } }
+  const parent =
+    written.stored === undefined
+      ? written.object
+      : {
+          ...written.object,
+          metadata: {
+            ...written.object.metadata,
+            resourceVersion: String(written.stored.revision),
+          },
+        }
   return respondObject(ctx, get(parent, rules))
 }
 
-async function applyPatch(ctx: RequestContext, body: Buffer, force: boolean, validation: FieldValidation, write: WriteOptions): Promise<Reply> {
+async function applyPatch(
+  ctx: RequestContext,
+  body: Buffer,
+  force: boolean,
+  validation: FieldValidation,
+  write: WriteOptions,
+): Promise<Reply> {
   const { resource, info, server } = ctx
   if (ctx.subresource?.type === 'virtual') throw methodNotAllowed()
-  const applied = decodePatchYaml(ctx, body, validation)
+  const applied = decodeApplied(ctx, body, validation)
   const merge = (live: KubeObject | undefined): KubeObject => {
     const result = applyConfiguration({
       schema: resource.schema,
@@ -132,8 +179,24 @@ async function applyPatch(ctx: RequestContext, body: Buffer, force: boolean, val
     return made
   }
   const tracked = { ...write, tracksItself: true }
-  const createAbsent = info.subresource === '' ? () => createObject(ctx, merge(undefined), { ...tracked, options: { ...write.options, kind: 'CreateOptions' } }) : undefined
-  const request = { next: merge, retry: true, ...(createAbsent === undefined ? {} : { createAbsent }) }
-  return respondWritten(ctx, await updateObject(ctx, request, { ...tracked, options: { ...write.options, kind: 'UpdateOptions' } }))
+  const createAbsent =
+    info.subresource === ''
+      ? () =>
+          createObject(ctx, merge(undefined), {
+            ...tracked,
+            options: { ...write.options, kind: 'CreateOptions' },
+          })
+      : undefined
+  const request = {
+    next: merge,
+    retry: true,
+    ...(createAbsent === undefined ? {} : { createAbsent }),
+  }
+  return respondWritten(
+    ctx,
+    await updateObject(ctx, request, {
+      ...tracked,
+      options: { ...write.options, kind: 'UpdateOptions' },
+    }),
+  )
 }
-

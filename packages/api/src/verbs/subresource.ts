@@ -2,14 +2,14 @@
 // Ref: apiserver/pkg/endpoints/handlers/{get,create}.go NamedCreater
 
 import { notFound, parseCreateOptions, parseGetOptions } from '@podless/apimachinery'
+import type { StoredObject } from '@podless/storage'
+import { getConsistency } from '@podless/storage'
 import { type RequestContext, ruleContext } from '../context.ts'
 import { decodeBody } from '../decode.ts'
 import { methodNotAllowed, toStatus } from '../errors.ts'
 import type { Reply } from '../exchange.ts'
-import { getConsistency } from '@podless/storage'
 import { chooseMedia, respondObject, respondStored } from '../respond.ts'
 import { decodeStored, keyOf } from '../stored-form.ts'
-import type { StoredObject } from '@podless/storage'
 
 export async function getSubresource(ctx: RequestContext): Promise<Reply> {
   const { subresource, resource } = ctx
@@ -18,7 +18,10 @@ export async function getSubresource(ctx: RequestContext): Promise<Reply> {
   const stored = await parentOf(ctx, resourceVersion)
   if (subresource?.type !== 'virtual') return respondStored(ctx, stored)
   if (subresource.get === undefined) throw methodNotAllowed()
-  return respondObject(ctx, subresource.get(decodeStored(stored, resource), ruleContext(ctx, false)))
+  return respondObject(
+    ctx,
+    subresource.get(decodeStored(stored, resource), ruleContext(ctx, false)),
+  )
 }
 
 export async function createSubresource(ctx: RequestContext): Promise<Reply> {
@@ -29,14 +32,20 @@ export async function createSubresource(ctx: RequestContext): Promise<Reply> {
   const body = await decodeBody(ctx, options.fieldValidation)
   const stored = await parentOf(ctx, '')
   const rules = ruleContext(ctx, options.dryRun)
-  return respondObject(ctx, await subresource.create(body, decodeStored(stored, resource), rules), 201)
+  return respondObject(
+    ctx,
+    await subresource.create(body, decodeStored(stored, resource), rules),
+    201,
+  )
 }
 
 async function parentOf(ctx: RequestContext, resourceVersion: string): Promise<StoredObject> {
   const { resource, info, server } = ctx
   try {
     const key = keyOf(resource, info.namespace, info.name)
-    const stored = await server.storage.get(key, getConsistency(resourceVersion), { signal: ctx.request.signal })
+    const stored = await server.storage.get(key, getConsistency(resourceVersion), {
+      signal: ctx.request.signal,
+    })
     if (stored === undefined) throw notFound(resource.gvr, info.name)
     return stored
   } catch (error) {

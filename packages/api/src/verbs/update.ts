@@ -22,7 +22,11 @@ export async function update(ctx: RequestContext): Promise<Reply> {
     const { update: apply, get } = subresource
     if (apply === undefined || get === undefined) throw methodNotAllowed()
     const rules = ruleContext(ctx, options.dryRun)
-    const written = await updateObject(ctx, { next: live => apply(sent, live, rules), retry: false }, write)
+    const written = await updateObject(
+      ctx,
+      { next: live => apply(sent, live, rules), retry: false },
+      write,
+    )
     return respondObject(ctx, get(written.object, rules))
   }
   const hasRevision = (sent.metadata.resourceVersion ?? '') !== ''
@@ -32,7 +36,15 @@ export async function update(ctx: RequestContext): Promise<Reply> {
     {
       next: () => structuredClone(sent),
       retry: !hasRevision,
-      ...(mayCreate ? { createAbsent: () => createObject(ctx, sent, { ...write, options: { ...write.options, kind: 'CreateOptions' } }) } : {}),
+      ...(mayCreate
+        ? {
+            createAbsent: () =>
+              createObject(ctx, sent, {
+                ...write,
+                options: { ...write.options, kind: 'CreateOptions' },
+              }),
+          }
+        : {}),
     },
     write,
   )

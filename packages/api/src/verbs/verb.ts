@@ -53,6 +53,10 @@ export function verbFor(
 
 /** Objects are created in a collection and changed by name. A watch of one name is the legacy path's. */
 function fitsPath(verb: ResourceVerb, name: string): boolean {
-  const wantsName: Partial<Record<ResourceVerb, boolean>> = { create: false, update: true, patch: true }
+  const wantsName: Partial<Record<ResourceVerb, boolean>> = {
+    create: false,
+    update: true,
+    patch: true,
+  }
   return wantsName[verb] === undefined || wantsName[verb] === (name !== '')
 }

@@ -3,7 +3,14 @@
 // Ref: apiserver/pkg/endpoints/handlers/watch.go
 
 import { expired, internalError, type ListOptions, type StatusError } from '@podless/apimachinery'
-import { type CacheWatcher, StorageError, type WatchEnd, type WatchItem, type WatchSink, watchStart } from '@podless/storage'
+import {
+  type CacheWatcher,
+  StorageError,
+  type WatchEnd,
+  type WatchItem,
+  type WatchSink,
+  watchStart,
+} from '@podless/storage'
 import { collectionOf, collectionOptions } from '../collection.ts'
 import { BOOKMARK_INTERVAL_MS, WATCH_QUEUE_BYTES_MAX, WATCH_TIMEOUT_MIN_MS } from '../config.ts'
 import type { RequestContext } from '../context.ts'
@@ -16,12 +23,12 @@ export async function watch(ctx: RequestContext): Promise<Reply> {
   const { server, resource } = ctx
   const media = chooseMedia(ctx, { stream: true })
   const options = collectionOptions(ctx)
-  const { prefix, predicate } = collectionOf(ctx, options)
+  const { prefix, key, predicate } = collectionOf(ctx, options)
   const includeObject = ctx.query.get('includeObject') ?? 'Metadata'
   const stream = new WatchStream({ resource, media, includeObject, now: server.now }, options)
   try {
     stream.watcher = await server.storage.watch({
-      prefix,
+      prefix: key ?? prefix,
       start: watchStart(options),
       sink: stream,
       queueBytesMax: WATCH_QUEUE_BYTES_MAX,
@@ -78,9 +85,15 @@ class WatchStream implements WatchSink {
     this.#sink = sink
     for (const frame of this.#early) sink.write(frame)
     this.#early = []
-    if (this.#ended) return sink.end()
+    if (this.#ended) {
+      sink.end()
+      return
+    }
     sink.signal.addEventListener('abort', () => this.#finish(), { once: true })
-    if (sink.signal.aborted) return this.#finish()
+    if (sink.signal.aborted) {
+      this.#finish()
+      return
+    }
     this.#timers.push(setTimeout(() => this.#finish(), timeoutMs))
     if (this.#options.allowWatchBookmarks) {
       this.#timers.push(setInterval(() => this.#bookmark(), BOOKMARK_INTERVAL_MS))
@@ -104,7 +117,10 @@ class WatchStream implements WatchSink {
   onEnd(reason: WatchEnd, error: unknown): void {
     if (this.#ended) return
     if (reason === 'expired') this.#last(expired('the watch history was lost; list again'))
-    if (reason === 'failed') this.#last(statusOf(error instanceof StorageError ? internalError('the watch failed', error) : error))
+    if (reason === 'failed')
+      this.#last(
+        statusOf(error instanceof StorageError ? internalError('the watch failed', error) : error),
+      )
     this.#finish()
   }
 
