@@ -47,9 +47,12 @@ const SPECIALS: Record<SpecialName, SchemaNode> = {
   JSONSchemaPropsOrStringArray: { preserveUnknownFields: true },
 }
 
+export const JSON_SCHEMA_PROPS =
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps'
 const OBJECT_META = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'
 
 const shapeNodes = new WeakMap<Shape, SchemaNode>()
+const inlinedIn = new WeakMap<SchemaNode, readonly string[]>()
 const structProperties = new WeakMap<StructInfo, ReadonlyMap<string, SchemaNode>>()
 
 /**
@@ -59,25 +62,35 @@ const structProperties = new WeakMap<StructInfo, ReadonlyMap<string, SchemaNode>
  */
 export function builtinSchema(gvk: GroupVersionKind): SchemaNode | undefined {
   const struct = builtinStruct(gvk)
-  return struct === undefined ? undefined : structNode(struct)
+  return struct === undefined ? undefined : structSchema(struct)
 }
 
 /** The schema of any struct of the table, as `io.k8s.api.core.v1.PodTemplateSpec`. */
 export function builtinTypeSchema(openApiName: string): SchemaNode | undefined {
   const struct = structByOpenApiName(openApiName)
-  return struct === undefined ? undefined : structNode(struct)
+  return struct === undefined ? undefined : structSchema(struct)
 }
 
 /** The schema of metadata, also of custom resources. */
 export function objectMetaSchema(): SchemaNode {
-  const schema = builtinTypeSchema(OBJECT_META)
-  assert(schema !== undefined, 'the field table has no ObjectMeta')
+  return knownTypeSchema(OBJECT_META)
+}
+
+/** The schema of an OpenAPI schema inside a CustomResourceDefinition. */
+export function jsonSchemaPropsSchema(): SchemaNode {
+  return knownTypeSchema(JSON_SCHEMA_PROPS)
+}
+
+function knownTypeSchema(openApiName: string): SchemaNode {
+  const schema = builtinTypeSchema(openApiName)
+  assert(schema !== undefined, `the field table has no ${openApiName}`)
   return schema
 }
 
 const structNodes = new WeakMap<StructInfo, SchemaNode>()
 
-function structNode(struct: StructInfo): SchemaNode {
+/** The schema of a struct of the table. */
+export function structSchema(struct: StructInfo): SchemaNode {
   const known = structNodes.get(struct)
   if (known !== undefined) return known
   const node = makeStructNode(
@@ -108,7 +121,7 @@ function propertiesOf(struct: StructInfo): ReadonlyMap<string, SchemaNode> {
   const known = structProperties.get(struct)
   if (known !== undefined) return known
   const properties = new Map<string, SchemaNode>()
-  for (const field of flatFields(struct)) properties.set(field.name, fieldNode(field))
+  addProperties(properties, struct, [])
   // TypeMeta's fields are declared kind first; apiVersion leads on the wire.
   const sorted = properties.has('apiVersion') && properties.has('kind') && struct.fields[0]?.inline
   const result = sorted
@@ -116,6 +129,27 @@ function propertiesOf(struct: StructInfo): ReadonlyMap<string, SchemaNode> {
     : properties
   structProperties.set(struct, result)
   return result
+}
+
+function addProperties(
+  properties: Map<string, SchemaNode>,
+  struct: StructInfo,
+  within: readonly string[],
+): void {
+  for (const field of struct.fields) {
+    if (field.inline && field.shape.kind === 'struct') {
+      addProperties(properties, field.shape.struct, [...within, field.shape.struct.name])
+      continue
+    }
+    const node = fieldNode(field)
+    if (within.length > 0) inlinedIn.set(node, within)
+    properties.set(field.name, node)
+  }
+}
+
+/** The names of the Go structs a field was inlined from, outermost first, as decode errors spell them. */
+export function inliningOf(field: SchemaNode): readonly string[] {
+  return inlinedIn.get(field) ?? []
 }
 
 function requiredOf(struct: StructInfo): readonly string[] {
@@ -181,7 +215,7 @@ function makeShapeNode(shape: Shape): SchemaNode {
     case 'special':
       return { ...SPECIALS[shape.name], goType }
     case 'struct':
-      return structNode(shape.struct)
+      return structSchema(shape.struct)
     case 'list':
       return { type: 'array', items: shapeNode(shape.element), goType }
     case 'map':

@@ -4,10 +4,9 @@
 
 import { DecodeError, quoteGo } from './decode-error.ts'
 
-/** Paths are written as the strict decoder writes them: `metadata.labels.a`, `items[0].name`. */
 export interface Findings {
-  /** `duplicate field "data.a"`, each once, at most 100. */
-  readonly duplicates: readonly string[]
+  /** Paths of the keys that occur more than once in their object, each once, at most 100. */
+  readonly duplicates: readonly (readonly (string | number)[])[]
   /** Integers within int64 that would change their value as a double. */
   readonly inexactIntegers: readonly InexactInteger[]
 }
@@ -45,7 +44,7 @@ export function scanJson(bytes: Uint8Array, depthMax: number): Findings {
 class Scanner {
   private position = 0
   private readonly frames: Frame[] = []
-  private readonly duplicates = new Set<string>()
+  private readonly duplicates = new Map<string, readonly (string | number)[]>()
   private readonly inexactIntegers: InexactInteger[] = []
   private readonly bytes: Uint8Array
   private readonly depthMax: number
@@ -61,7 +60,7 @@ class Scanner {
     while (this.frames.length > 0) descended = this.step(descended)
     this.skipSpace()
     if (this.position < this.bytes.length) this.fail('after top-level value')
-    return { duplicates: [...this.duplicates], inexactIntegers: this.inexactIntegers }
+    return { duplicates: [...this.duplicates.values()], inexactIntegers: this.inexactIntegers }
   }
 
   /** Continues the innermost container; true when it went one deeper. */
@@ -93,7 +92,8 @@ class Scanner {
     if (this.bytes[this.position] !== QUOTE) this.fail('looking for beginning of object key string')
     const key = this.string()
     if (frame.keys?.has(key) && this.duplicates.size < STRICT_ERRORS_MAX) {
-      this.duplicates.add(`duplicate field ${quoteGo(this.pathTo(key))}`)
+      const path = [...this.frames.slice(0, -1).map(open => open.key), key]
+      this.duplicates.set(formatPath(path), path)
     }
     frame.keys?.add(key)
     frame.key = key
@@ -210,10 +210,6 @@ class Scanner {
       if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return
       this.position++
     }
-  }
-
-  private pathTo(key: string): string {
-    return formatPath([...this.frames.slice(0, -1).map(frame => frame.key), key])
   }
 
   private fail(context: string): never {

@@ -67,9 +67,9 @@ test('parseJson() replaces each invalid byte and each lone surrogate by U+FFFD',
 test('parseJsonStrict() names duplicate fields by their path, in order, each once', () => {
   const text = '{"m":{"n":1,"n":2,"n":3},"d":[{"a":1,"a":2}],"m":{}}'
   assert.deepEqual(parseJsonStrict(text, { duplicates: true }).duplicates, [
-    'duplicate field "m.n"',
-    'duplicate field "d[0].a"',
-    'duplicate field "m"',
+    ['m', 'n'],
+    ['d', 0, 'a'],
+    ['m'],
   ])
   assert.deepEqual(parseJsonStrict(text, { duplicates: false }).duplicates, [])
 })
