@@ -3,9 +3,18 @@ export * from './assert.ts'
 export * from './cel/index.ts'
 export * from './codec/builtin-openapi.ts'
 export * from './codec/decode-error.ts'
-export * from './codec/field-table.ts'
+export * from './codec/decode-object.ts'
+export {
+  builtinKinds,
+  builtinSchema,
+  builtinTypeSchema,
+  objectMetaSchema,
+} from './codec/field-table.ts'
 export * from './codec/json.ts'
 export * from './codec/media-type.ts'
+export * from './codec/protobuf.ts'
+export * from './codec/typed.ts'
+export * from './codec/yaml.ts'
 export * from './field-error.ts'
 export * from './field-selectors.ts'
 export * from './gvk.ts'
@@ -48,3 +57,6 @@ export * from './schema/validate.ts'
 export * from './selectors.ts'
 export * from './status.ts'
 export * from './strconv.ts'
+export { decodeObject, strictDecodingFailure, strictDecodingText } from './codec/decode-object.ts'
+export { decodeTyped } from './codec/typed.ts'
+export * from './codec/yaml.ts'
