@@ -296,3 +296,11 @@ test('rules stop when the budget is spent', () => {
   assert.match(error?.detail ?? '', /no further validation rules will be run/)
   assert.deepEqual(more, [])
 })
+
+test('rules of properties that CEL can not see are passed over', () => {
+  const hidden = { 'x-kubernetes-preserve-unknown-fields': true, [RULES]: [{ rule: 'false' }] }
+  const schema = customResourceSchema(
+    obj({ spec: obj({ list: { type: 'array', items: hidden } }) }),
+  )
+  assert.deepEqual(schema.validate(resource({ list: [1] })).errors, [])
+})

@@ -9,6 +9,7 @@ import {
   compileCel,
   PER_CALL_LIMIT,
   RUNTIME_COST_BUDGET,
+  schemaCardinality,
 } from '../cel/index.ts'
 import { type FieldError, formatFieldError } from '../field-error.ts'
 import { isObject, type JsonValue } from '../json.ts'
@@ -119,7 +120,7 @@ function compileErrorText(failure: CompileFailure, texts: CompileTexts): string 
 
 const rulesBelow = new WeakMap<SchemaNode, boolean>()
 
-/** Whether the schema has rules anywhere. */
+/** Whether the schema has rules anywhere. Properties that CEL can not see are passed over, rules and all. */
 export function hasRules(node: SchemaNode | undefined): boolean {
   if (node === undefined) return false
   let known = rulesBelow.get(node)
@@ -128,8 +129,20 @@ export function hasRules(node: SchemaNode | undefined): boolean {
       node.rules !== undefined ||
       hasRules(node.items) ||
       hasRules(node.additionalProperties) ||
-      [...(node.properties?.values() ?? [])].some(hasRules)
+      [...(node.properties?.values() ?? [])].some(hasVisibleRules)
     rulesBelow.set(node, known)
+  }
+  return known
+}
+
+const visible = new WeakMap<SchemaNode, boolean>()
+
+function hasVisibleRules(property: SchemaNode): boolean {
+  let known = visible.get(property)
+  if (known === undefined) {
+    const embedded = property.embeddedResource === true
+    known = hasRules(property) && schemaCardinality(property, embedded) !== undefined
+    visible.set(property, known)
   }
   return known
 }
@@ -230,7 +243,7 @@ class RuleRun implements RuleFindings {
       for (const name of Object.keys(value)) {
         const property = node.properties?.get(name)
         const child = property ?? node.additionalProperties
-        if (child === undefined || !hasRules(child)) continue
+        if (child === undefined || !hasVisibleRules(child)) continue
         const before = isObject(old) && Object.hasOwn(old, name) ? old[name] : undefined
         const childPath = property === undefined ? `${path}[${name}]` : join(path, name)
         this.visit(child, value[name], before, childPath, pairField(pairing, name))
