@@ -5,7 +5,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AssertionError, assert } from '@podless/apimachinery'
-import type { Backend, Entry, Page, WatchBatch, WatchEvent } from './backend.ts'
+import type { Backend, Entry, WatchBatch, WatchEvent } from './backend.ts'
+import { loadIndexes } from './cache-load.ts'
 import {
   type CacheWatcher,
   type Predicate,
@@ -15,13 +16,14 @@ import {
 } from './cache-watcher.ts'
 import { StorageError } from './errors.ts'
 import { Freshness } from './freshness.ts'
-import { History, type HistoryLimits, LoggedEvent, project } from './history.ts'
+import { History, type HistoryLimits, LoggedEvent } from './history.ts'
 import { compareKeys } from './key-order.ts'
 import { resourcePrefixOf } from './keys.ts'
 import { OrderedIndex } from './ordered-index.ts'
 import { type StateView, stateView } from './state-view.ts'
 import { type StoredObject, storedObject } from './stored-object.ts'
 import { WatchIndex } from './watch-index.ts'
+import { initialItems, mergeLogs, replayedItems } from './watch-items.ts'
 
 export interface CacherOptions {
   /** Default '/registry/'. */
@@ -64,7 +66,6 @@ const HISTORY: HistoryLimits = {
   bytesMax: 16 * 1024 * 1024,
   windowMs: 5 * 60 * 1000,
 }
-const LOAD_PAGE = 1000
 const RETRY_FIRST_MS = 20
 const RETRY_MAX_MS = 2000
 /** Own writes that the feed has not shown yet; each saves one parse, so the oldest may be forgotten. */
@@ -213,22 +214,11 @@ export class Cacher {
   /** What happened after `after`, as references into the histories. Throws compacted. */
   #replay(prefix: string, after: number, predicate: Predicate | undefined) {
     if (after >= this.revision) return undefined
-    if (after < this.#loadedAt) {
-      throw new StorageError('compacted', { key: prefix, revision: this.#loadedAt })
-    }
-    const logged: LoggedEvent[][] = []
-    for (const { history } of this.#span(prefix)) {
-      const events = history.since(after)
-      if (events === undefined) {
-        throw new StorageError('compacted', { key: prefix, revision: history.start })
-      }
-      logged.push(events.filter(event => covers(prefix, event.key)))
-    }
-    // A sort keeps the order of equals, and the changes of one revision in one resource are in order already.
-    const events = logged.length === 1 ? logged[0] : logged.flat().sort(byRevision)
-    return events === undefined || events.length === 0
-      ? undefined
-      : replayedItems(events, predicate)
+    const histories = this.#span(prefix).map(resource => resource.history)
+    const start = Math.max(this.#loadedAt, ...histories.map(history => history.start))
+    if (after < start) throw new StorageError('compacted', { key: prefix, revision: start })
+    const logs = histories.map(history => history.since(after) ?? [])
+    return replayedItems(mergeLogs(prefix, logs), predicate)
   }
 
   #viewNow(prefix: string): StateView {
@@ -366,15 +356,13 @@ export class Cacher {
 
   /** Replaces all state by that at `at` (undefined: the newest). Returns its revision. */
   async #load(at: number | undefined): Promise<number> {
-    const indexes = new Map<string, OrderedIndex<StoredObject>>()
-    const revision = await readAll(this.#backend, this.root, this.#closing.signal, at, entry => {
-      const cached = this.get(entry.key)
-      const stored = cached?.revision === entry.revision ? cached : this.#make(entry)
-      if (stored === undefined) return
-      const prefix = resourcePrefixOf(this.root, entry.key) ?? entry.key
-      const index = indexes.get(prefix) ?? new OrderedIndex()
-      if (index.size === 0) indexes.set(prefix, index)
-      index.set(stored)
+    const { revision, indexes } = await loadIndexes(this.#backend, this.root, {
+      at,
+      signal: this.#closing.signal,
+      make: entry => {
+        const cached = this.get(entry.key)
+        return cached?.revision === entry.revision ? cached : this.#make(entry)
+      },
     })
     this.#resources = new Map()
     for (const [prefix, index] of indexes) {
@@ -394,35 +382,6 @@ export class Cacher {
   }
 }
 
-/** Reads everything under the root at one revision, page by page. */
-async function readAll(
-  backend: Backend,
-  root: string,
-  signal: AbortSignal,
-  at: number | undefined,
-  take: (entry: Entry) => void,
-): Promise<number> {
-  let revision = at
-  let after: string | undefined
-  for (;;) {
-    const page: Page = await backend.list(root, {
-      limit: LOAD_PAGE,
-      signal,
-      ...(revision === undefined ? {} : { revision }),
-      ...(after === undefined ? {} : { after }),
-    })
-    revision = page.revision
-    page.entries.forEach(take)
-    after = page.entries.at(-1)?.key
-    if (!page.more || after === undefined) return revision
-  }
-}
-
-/** True when a watch of `prefix` is about `key`. */
-function covers(prefix: string, key: string): boolean {
-  return prefix.endsWith('/') ? key.startsWith(prefix) : key === prefix
-}
-
 /** A previous state that is not the cache's would mean that a change was lost. */
 function checkReplaced(event: WatchEvent, previous: StoredObject | undefined, revision: number) {
   const { previousRevision } = event
@@ -432,32 +391,6 @@ function checkReplaced(event: WatchEvent, previous: StoredObject | undefined, re
     throw new AssertionError(
       `${event.key} at ${revision} replaced ${previousRevision}, the cache has ${previous.revision}`,
     )
-  }
-}
-
-function byRevision(a: LoggedEvent, b: LoggedEvent): number {
-  return a.revision - b.revision
-}
-
-function* initialItems(
-  objects: Iterable<StoredObject>,
-  predicate: Predicate | undefined,
-  markerRevision: number | undefined,
-): Generator<WatchItem, void, void> {
-  for (const object of objects) {
-    if (predicate !== undefined && !predicate(object)) continue
-    yield { type: 'ADDED', object, previous: undefined, revision: object.revision }
-  }
-  if (markerRevision !== undefined) yield { type: 'INITIAL_EVENTS_END', revision: markerRevision }
-}
-
-function* replayedItems(
-  events: readonly LoggedEvent[],
-  predicate: Predicate | undefined,
-): Generator<WatchItem, void, void> {
-  for (const event of events) {
-    const item = project(event, predicate)
-    if (item !== undefined) yield item
   }
 }
 
