@@ -3,7 +3,8 @@
 
 import {
   apiVersionOf,
-  encodeWatchEvent,
+  encodeProtobuf,
+  encodeWatchFrame,
   type JsonObject,
   type MediaChoice,
 } from '@podless/apimachinery'
@@ -92,6 +93,6 @@ export function statusFrame(shape: FrameShape, status: JsonObject): Buffer {
 }
 
 function encodeFrame({ media }: FrameShape, type: WatchEventType, object: JsonObject): Buffer {
-  if (media.format === 'protobuf') return encodeWatchEvent(type, object)
+  if (media.format === 'protobuf') return encodeWatchFrame(type, encodeProtobuf(object))
   return Buffer.from(`${JSON.stringify({ type, object })}\n`)
 }

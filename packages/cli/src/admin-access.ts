@@ -13,8 +13,12 @@ export interface AdminAccess {
 }
 
 interface Kubeconfig {
-  readonly clusters: readonly { cluster: { server: string; 'certificate-authority-data': string } }[]
-  readonly users: readonly { user: { 'client-certificate-data': string; 'client-key-data': string } }[]
+  readonly clusters: readonly {
+    cluster: { server: string; 'certificate-authority-data': string }
+  }[]
+  readonly users: readonly {
+    user: { 'client-certificate-data': string; 'client-key-data': string }
+  }[]
 }
 
 const decode = (text: string): string => Buffer.from(text, 'base64').toString()
@@ -22,7 +26,7 @@ const decode = (text: string): string => Buffer.from(text, 'base64').toString()
 /** Reads the kubeconfig that podless up wrote. */
 export async function readAdminAccess(path: string): Promise<AdminAccess> {
   try {
-    const config = parseYaml(await readFile(path, 'utf8')) as unknown as Kubeconfig
+    const config = parseYaml(await readFile(path), { strict: false }).value as unknown as Kubeconfig
     const { cluster } = config.clusters[0]!
     const { user } = config.users[0]!
     return {
@@ -58,7 +62,13 @@ export async function postJson(access: AdminAccess, path: string, body: object):
     },
   )
   sent.on('error', error => {
-    reject(new CliError(EXIT.unavailable, `no server answers at ${access.server} (${error.message}); start it with podless up`, { cause: error }))
+    reject(
+      new CliError(
+        EXIT.unavailable,
+        `no server answers at ${access.server} (${error.message}); start it with podless up`,
+        { cause: error },
+      ),
+    )
   })
   sent.end(bytes)
   return await promise

@@ -9,5 +9,8 @@ export function parseDuration(text: string, flag: string): number {
   const match = /^(\d+)([smhd])$/.exec(text)
   const seconds = match === null ? 0 : Number(match[1]) * SECONDS[match[2]!]!
   if (seconds > 0) return seconds
-  throw new CliError(EXIT.usage, `${flag} ${JSON.stringify(text)} is not a duration; write it like 15m, 12h or 30d`)
+  throw new CliError(
+    EXIT.usage,
+    `${flag} ${JSON.stringify(text)} is not a duration; write it like 15m, 12h or 30d`,
+  )
 }

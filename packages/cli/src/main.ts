@@ -29,15 +29,48 @@ function addUp(root: Command): void {
     .addOption(dataOption())
     .addOption(option('--bind <address>', 'address to listen on', 'BIND').default('127.0.0.1'))
     .addOption(option('--port <n>', 'port to listen on, 0 for a free one', 'PORT').default('6443'))
-    .addOption(option('--advertise <host:port>', 'where clients reach the server, when not at bind and port', 'ADVERTISE'))
-    .addOption(option('--store <engine>', 'where objects are kept', 'STORE').choices(['embedded', 'etcd']).default('embedded'))
-    .addOption(option('--etcd-endpoints <urls>', 'etcd servers, comma-separated, for --store etcd', 'ETCD_ENDPOINTS').default('http://127.0.0.1:2379'))
-    .addOption(option('--etcd-cafile <file>', 'CA that signed etcd\'s certificate (PEM)', 'ETCD_CAFILE'))
-    .addOption(option('--etcd-certfile <file>', 'client certificate for etcd (PEM)', 'ETCD_CERTFILE'))
+    .addOption(
+      option(
+        '--advertise <host:port>',
+        'where clients reach the server, when not at bind and port',
+        'ADVERTISE',
+      ),
+    )
+    .addOption(
+      option('--store <engine>', 'where objects are kept', 'STORE')
+        .choices(['embedded', 'etcd'])
+        .default('embedded'),
+    )
+    .addOption(
+      option(
+        '--etcd-endpoints <urls>',
+        'etcd servers, comma-separated, for --store etcd',
+        'ETCD_ENDPOINTS',
+      ).default('http://127.0.0.1:2379'),
+    )
+    .addOption(
+      option('--etcd-cafile <file>', "CA that signed etcd's certificate (PEM)", 'ETCD_CAFILE'),
+    )
+    .addOption(
+      option('--etcd-certfile <file>', 'client certificate for etcd (PEM)', 'ETCD_CERTFILE'),
+    )
     .addOption(option('--etcd-keyfile <file>', 'key of that certificate (PEM)', 'ETCD_KEYFILE'))
-    .addOption(option('--service-cluster-ip-range <cidr>', 'range for ClusterIPs', 'SERVICE_CLUSTER_IP_RANGE').default('10.96.0.0/12'))
-    .option('--service-resolver <name.namespace=host:port...>', 'where webhooks reach a Service (repeatable, PODLESS_SERVICE_RESOLVER)')
-    .addOption(option('--log-level <level>', 'debug, info, warn or error', 'LOG_LEVEL').choices(['debug', 'info', 'warn', 'error']).default('warn'))
+    .addOption(
+      option(
+        '--service-cluster-ip-range <cidr>',
+        'range for ClusterIPs',
+        'SERVICE_CLUSTER_IP_RANGE',
+      ).default('10.96.0.0/12'),
+    )
+    .option(
+      '--service-resolver <name.namespace=host:port...>',
+      'where webhooks reach a Service (repeatable, PODLESS_SERVICE_RESOLVER)',
+    )
+    .addOption(
+      option('--log-level <level>', 'debug, info, warn or error', 'LOG_LEVEL')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('warn'),
+    )
     .action(async options => {
       const { up } = await import('./commands/up.ts')
       await up(options)
@@ -51,7 +84,9 @@ function addKubeconfig(root: Command): void {
     .description('print a kubeconfig')
     .addOption(dataOption())
     .option('--group <name...>', 'groups of the user (repeatable)')
-    .addOption(option('--ttl <duration>', 'how long the credentials last, such as 1h or 30d', 'TTL'))
+    .addOption(
+      option('--ttl <duration>', 'how long the credentials last, such as 1h or 30d', 'TTL'),
+    )
     .addOption(option('--server <url>', 'server URL to write', 'SERVER'))
     .option('--namespace <name>', 'default namespace of the context')
     .action(async (who, options) => {
@@ -75,7 +110,9 @@ function report(error: unknown): number {
     process.stderr.write(`podless: ${error.message}\n`)
     return error.code
   }
-  process.stderr.write(`podless: unexpected error: ${error instanceof Error ? error.stack : String(error)}\n`)
+  process.stderr.write(
+    `podless: unexpected error: ${error instanceof Error ? error.stack : String(error)}\n`,
+  )
   return EXIT.internal
 }
 

@@ -4,7 +4,10 @@ import { readFile } from 'node:fs/promises'
 import { CliError, EXIT } from './exit.ts'
 
 /** The file's text; undefined when the option is not given. */
-export async function readFileOption(flag: string, path: string | undefined): Promise<string | undefined> {
+export async function readFileOption(
+  flag: string,
+  path: string | undefined,
+): Promise<string | undefined> {
   if (path === undefined) return undefined
   try {
     return await readFile(path, 'utf8')

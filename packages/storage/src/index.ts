@@ -13,6 +13,7 @@ export type {
 export { Cacher, type CacherOptions, type CacheWatchOptions, openCacher } from './cacher.ts'
 export * from './consistency.ts'
 export { ContinueError, ContinueExpiredError } from './continue.ts'
+export { type EmbeddedOptions, openEmbedded } from './embedded.ts'
 export * from './errors.ts'
 export type { HistoryLimits } from './history.ts'
 export * from './keys.ts'

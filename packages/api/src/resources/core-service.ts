@@ -1,31 +1,30 @@
-// Services and Endpoints: defaults, addresses out of the service range, and validation. Part of core.ts.
+// Services: defaults, and addresses out of the service range. Part of core.ts.
 // No node forwards traffic here: node ports are kept when given and never chosen.
-// Ref: kubernetes/pkg/registry/core/service, kubernetes/pkg/apis/core/validation ValidateService
+// Ref: kubernetes/pkg/registry/core/service
 
 import { isIP } from 'node:net'
 import {
-  duplicate,
-  type FieldError,
-  forbiddenField,
   invalid,
   invalidValue,
-  isDns1123Label,
-  isDns1123Subdomain,
-  isObject,
-  isPortName,
-  isPortNumber,
-  isQualifiedName,
   type JsonObject,
-  type JsonValue,
   type KubeObject,
   nameIsDns1035Label,
-  notSupported,
-  required,
-  validateLabels,
 } from '@podless/apimachinery'
 import type { Resource, RuleContext, Strategy } from '../resource.ts'
 import { builtin, nodeOnly } from './builtin.ts'
-import { AGE, column, formatFirst, formatLabels, NAME, textColumn } from './columns.ts'
+import { AGE, column, formatLabels, NAME, textColumn } from './columns.ts'
+import { endpoints } from './core-endpoints.ts'
+import {
+  addressChangeErrors,
+  HEADLESS,
+  isExternal,
+  isHeadless,
+  listIsEmpty,
+  reachesNodes,
+  serviceErrors,
+  TYPES,
+  typeOf,
+} from './core-service-rules.ts'
 import {
   ensureObject,
   fillDefaults,
@@ -37,23 +36,12 @@ import {
   objectsAt,
   textAt,
   textsAt,
-  valueAt,
 } from './reading.ts'
 
-const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP']
-const HEADLESS = 'None'
 const CLIENT_IP_TIMEOUT_SECONDS = 10_800
-const CLIENT_IP_TIMEOUT_SECONDS_MAX = 86_400
 
 type Family = 'IPv4' | 'IPv6'
 const familyOf = (ip: string): Family => (isIP(ip) === 6 ? 'IPv6' : 'IPv4')
-
-const typeOf = (obj: KubeObject): string => textAt(obj, 'spec.type')
-const isExternal = (obj: KubeObject): boolean => typeOf(obj) === 'ExternalName'
-const isHeadless = (obj: KubeObject): boolean => textAt(obj, 'spec.clusterIP') === HEADLESS
-const reachesNodes = (obj: KubeObject): boolean =>
-  typeOf(obj) === 'NodePort' || typeOf(obj) === 'LoadBalancer'
 
 /** Ref: kubernetes/pkg/apis/core/v1/defaults.go SetDefaults_Service */
 function setDefaults(obj: KubeObject): void {
@@ -164,8 +152,6 @@ function keepAllocated(obj: KubeObject, old: KubeObject): void {
   if (reachesNodes(obj) && reachesNodes(old)) keepNodePorts(spec, oldSpec)
 }
 
-const listIsEmpty = (value: JsonValue): boolean => Array.isArray(value) && value.length === 0
-
 function keepNodePorts(spec: JsonObject, oldSpec: JsonObject): void {
   const identity = (port: JsonObject) => `${textAt(port, 'protocol')}/${numberAt(port, 'port')}`
   const before = new Map(objectsAt(oldSpec, 'ports').map(port => [identity(port), port]))
@@ -197,163 +183,6 @@ const strategy: Strategy = {
       if (isIP(ip) !== 0) ctx.services.serviceAddresses.release(ip)
     }
   },
-}
-
-function addressChangeErrors(obj: KubeObject, old: KubeObject): FieldError[] {
-  if (isExternal(obj) || isExternal(old)) return []
-  const [now, before] = [textsAt(obj, 'spec.clusterIPs'), textsAt(old, 'spec.clusterIPs')]
-  if (before[0] === undefined || now[0] === before[0]) return []
-  return [invalidValue('spec.clusterIPs[0]', [...now], 'may not change once set')]
-}
-
-function serviceErrors(obj: KubeObject): FieldError[] {
-  const spec = objectAt(obj, 'spec')
-  const errors: FieldError[] = []
-  const ports = objectsAt(spec, 'ports')
-  if (ports.length === 0 && !isHeadless(obj) && !isExternal(obj)) {
-    errors.push(required('spec.ports'))
-  }
-  errors.push(...externalNameErrors(obj))
-  errors.push(...portErrors(obj, ports))
-  errors.push(...validateLabels(mapAt(spec, 'selector'), 'spec.selector'))
-  errors.push(...affinityErrors(spec))
-  errors.push(...clusterIpErrors(obj))
-  for (const [index, ip] of textsAt(spec, 'externalIPs').entries()) {
-    if (isIP(ip) !== 0) continue
-    errors.push(invalidValue(`spec.externalIPs[${index}]`, ip, NOT_AN_IP))
-  }
-  const type = typeOf(obj)
-  if (type === '') errors.push(required('spec.type'))
-  else if (!TYPES.includes(type)) errors.push(notSupported('spec.type', type, TYPES))
-  errors.push(...trafficPolicyErrors(obj))
-  return errors
-}
-
-const NOT_AN_IP = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
-
-function externalNameErrors(obj: KubeObject): FieldError[] {
-  if (!isExternal(obj)) return []
-  const name = textAt(obj, 'spec.externalName').replace(/\.$/, '')
-  if (name === '') return [required('spec.externalName')]
-  return isDns1123Subdomain(name).map(text => invalidValue('spec.externalName', name, text))
-}
-
-function affinityErrors(spec: JsonObject): FieldError[] {
-  const affinity = textAt(spec, 'sessionAffinity')
-  if (affinity === '') return [required('spec.sessionAffinity')]
-  if (affinity !== 'ClientIP' && affinity !== 'None') {
-    return [notSupported('spec.sessionAffinity', affinity, ['ClientIP', 'None'])]
-  }
-  const seconds = numberAt(spec, 'sessionAffinityConfig.clientIP.timeoutSeconds')
-  if (affinity === 'None' || seconds === undefined) return []
-  if (seconds > 0 && seconds <= CLIENT_IP_TIMEOUT_SECONDS_MAX) return []
-  const path = 'spec.sessionAffinityConfig.clientIP.timeoutSeconds'
-  const detail = `must be greater than 0 and less than ${CLIENT_IP_TIMEOUT_SECONDS_MAX}`
-  return [invalidValue(path, seconds, detail)]
-}
-
-function portErrors(obj: KubeObject, ports: readonly JsonObject[]): FieldError[] {
-  const errors: FieldError[] = []
-  const names = new Set<string>()
-  const numbers = new Set<string>()
-  ports.forEach((port, index) => {
-    const path = `spec.ports[${index}]`
-    const name = textAt(port, 'name')
-    if (name === '' && ports.length > 1) errors.push(required(`${path}.name`))
-    if (name !== '') {
-      errors.push(...isDns1123Label(name).map(text => invalidValue(`${path}.name`, name, text)))
-      if (names.has(name)) errors.push(duplicate(`${path}.name`, name))
-      names.add(name)
-    }
-    errors.push(...onePortErrors(port, path))
-    const nodePort = numberAt(port, 'nodePort') ?? 0
-    if (nodePort !== 0 && typeOf(obj) === 'ClusterIP') {
-      const detail = "may not be used when `type` is 'ClusterIP'"
-      errors.push(forbiddenField(`${path}.nodePort`, detail))
-    }
-    const protocol = textAt(port, 'protocol')
-    const number = numberAt(port, 'port') ?? 0
-    const key = `${protocol}/${number}`
-    if (numbers.has(key)) errors.push(duplicate(path, { protocol, port: number }))
-    numbers.add(key)
-  })
-  return errors
-}
-
-function onePortErrors(port: JsonObject, path: string): FieldError[] {
-  const number = numberAt(port, 'port') ?? 0
-  const errors = isPortNumber(number).map(text => invalidValue(`${path}.port`, number, text))
-  const protocol = textAt(port, 'protocol')
-  if (protocol === '') errors.push(required(`${path}.protocol`))
-  else if (!PROTOCOLS.includes(protocol)) {
-    errors.push(notSupported(`${path}.protocol`, protocol, PROTOCOLS))
-  }
-  const target = valueAt(port, 'targetPort')
-  if (typeof target === 'number') {
-    errors.push(
-      ...isPortNumber(target).map(text => invalidValue(`${path}.targetPort`, target, text)),
-    )
-  } else if (typeof target === 'string') {
-    errors.push(...isPortName(target).map(text => invalidValue(`${path}.targetPort`, target, text)))
-  }
-  const application = valueAt(port, 'appProtocol')
-  if (typeof application === 'string') {
-    for (const text of isQualifiedName(application)) {
-      errors.push(invalidValue(`${path}.appProtocol`, application, text))
-    }
-  }
-  return errors
-}
-
-function clusterIpErrors(obj: KubeObject): FieldError[] {
-  const addresses = textsAt(obj, 'spec.clusterIPs')
-  const single = textAt(obj, 'spec.clusterIP')
-  if (isExternal(obj)) {
-    const why = 'may not be set for ExternalName services'
-    const set = ['clusterIPs', 'ipFamilies', 'ipFamilyPolicy'].filter(field => {
-      const value = valueAt(obj, ['spec', field])
-      return value !== undefined && value !== null && !listIsEmpty(value)
-    })
-    return set.map(field => forbiddenField(`spec.${field}`, why))
-  }
-  const errors: FieldError[] = []
-  if (single !== '' && addresses.length > 0 && addresses[0] !== single) {
-    errors.push(
-      invalidValue('spec.clusterIPs', [...addresses], 'first value must match `clusterIP`'),
-    )
-  }
-  for (const [index, ip] of addresses.entries()) {
-    if (ip === HEADLESS && addresses.length > 1) {
-      const detail = "'None' must be the first and only value"
-      errors.push(invalidValue('spec.clusterIPs', [...addresses], detail))
-    } else if (ip !== HEADLESS && isIP(ip) === 0) {
-      errors.push(invalidValue(`spec.clusterIPs[${index}]`, ip, NOT_AN_IP))
-    }
-  }
-  for (const [index, family] of textsAt(obj, 'spec.ipFamilies').entries()) {
-    if (family === 'IPv4' || family === 'IPv6') continue
-    errors.push(notSupported(`spec.ipFamilies[${index}]`, family, ['IPv4', 'IPv6']))
-  }
-  return errors
-}
-
-const TRAFFIC = ['Cluster', 'Local']
-
-function trafficPolicyErrors(obj: KubeObject): FieldError[] {
-  const errors: FieldError[] = []
-  const external = textAt(obj, 'spec.externalTrafficPolicy')
-  const reachable = reachesNodes(obj) || listAt(obj, 'spec.externalIPs').length > 0
-  if (external !== '' && !reachable) {
-    const detail = 'may only be set for externally-accessible services'
-    errors.push(invalidValue('spec.externalTrafficPolicy', external, detail))
-  } else if (external !== '' && !TRAFFIC.includes(external)) {
-    errors.push(notSupported('spec.externalTrafficPolicy', external, TRAFFIC))
-  }
-  const internal = textAt(obj, 'spec.internalTrafficPolicy')
-  if (internal !== '' && !TRAFFIC.includes(internal)) {
-    errors.push(notSupported('spec.internalTrafficPolicy', internal, TRAFFIC))
-  }
-  return errors
 }
 
 // --- how a Service is printed
@@ -421,74 +250,6 @@ const services = builtin({
     ),
   ],
   more: { returnsDeleted: true },
-})
-
-// --- Endpoints
-
-const ENDPOINTS_SHOWN = 3
-
-function formatEndpoints(obj: KubeObject): string {
-  const all = objectsAt(obj, 'subsets').flatMap(subset => {
-    const addresses = objectsAt(subset, 'addresses').map(address => textAt(address, 'ip'))
-    const ports = objectsAt(subset, 'ports').map(port => numberAt(port, 'port'))
-    if (ports.length === 0) return addresses
-    return ports.flatMap(port =>
-      addresses.map(ip => (isIP(ip) === 6 ? `[${ip}]:${port}` : `${ip}:${port}`)),
-    )
-  })
-  return formatFirst(all, ENDPOINTS_SHOWN)
-}
-
-function endpointsErrors(obj: KubeObject): FieldError[] {
-  return objectsAt(obj, 'subsets').flatMap((subset, index) => {
-    const path = `subsets[${index}]`
-    const errors: FieldError[] = []
-    const ready = objectsAt(subset, 'addresses')
-    const unready = objectsAt(subset, 'notReadyAddresses')
-    if (ready.length === 0 && unready.length === 0) {
-      errors.push(required(path, 'must specify `addresses` or `notReadyAddresses`'))
-    }
-    for (const [field, addresses] of Object.entries({
-      addresses: ready,
-      notReadyAddresses: unready,
-    })) {
-      addresses.forEach((address, at) => {
-        const ip = textAt(address, 'ip')
-        if (isIP(ip) === 0) errors.push(invalidValue(`${path}.${field}[${at}].ip`, ip, NOT_AN_IP))
-      })
-    }
-    const ports = objectsAt(subset, 'ports')
-    ports.forEach((port, at) => {
-      const where = `${path}.ports[${at}]`
-      const name = textAt(port, 'name')
-      if (name === '' && ports.length > 1) errors.push(required(`${where}.name`))
-      const number = numberAt(port, 'port') ?? 0
-      errors.push(...isPortNumber(number).map(text => invalidValue(`${where}.port`, number, text)))
-    })
-    return errors
-  })
-}
-
-const endpoints = builtin({
-  group: '',
-  kind: 'Endpoints',
-  plural: 'endpoints',
-  shortNames: ['ep'],
-  keyPrefix: '/registry/services/endpoints',
-  strategy: {
-    allowCreateOnUpdate: true,
-    default: obj => {
-      for (const subset of objectsAt(obj, 'subsets')) {
-        for (const port of objectsAt(subset, 'ports')) {
-          if (isObject(port)) fillEmpty(port, { protocol: 'TCP' })
-        }
-      }
-    },
-    validate: endpointsErrors,
-    validateUpdate: endpointsErrors,
-    warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
-  },
-  columns: [NAME, column('Endpoints', 'The first addresses and ports.', formatEndpoints), AGE],
 })
 
 export const serviceResources: readonly Resource[] = [services, endpoints]

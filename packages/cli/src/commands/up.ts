@@ -5,9 +5,24 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type ApiServer, createLog, type LogLevel, type ServerConfig, serverConfigSchema, startApiServer } from '@podless/api'
-import { createClientCertificate, kubeconfig, openPki, openServingCertificate, type Pki, PkiError, ServiceAccountTokens } from '@podless/identity'
-import { type Backend, openEmbedded, openEtcd, StorageError } from '@podless/storage'
+import {
+  type ApiServer,
+  createLog,
+  type LogLevel,
+  type ServerConfig,
+  serverConfigSchema,
+  startApiServer,
+} from '@podless/api'
+import {
+  createClientCertificate,
+  kubeconfig,
+  openPki,
+  openServingCertificate,
+  type Pki,
+  PkiError,
+  ServiceAccountTokens,
+} from '@podless/identity'
+import { type Backend, openEmbedded, StorageError } from '@podless/storage'
 import { CliError, EXIT } from '../exit.ts'
 import { readFileOption } from '../read-file-option.ts'
 
@@ -40,16 +55,30 @@ export async function up(options: UpOptions): Promise<void> {
   const pki = await explained(() => openPki(data, { now: now() }))
   const backend = await explained(() => openBackend(options, data))
   const stop = Promise.withResolvers<{ signal?: NodeJS.Signals; fatal?: unknown }>()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.resolve({ signal }))
-  const server = await start({ config, pki, backend, log, now, onFatal: fatal => stop.resolve({ fatal }) })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => stop.resolve({ signal }))
+  const server = await start({
+    config,
+    pki,
+    backend,
+    log,
+    now,
+    onFatal: fatal => stop.resolve({ fatal }),
+  })
   await writeAdminKubeconfig(data, pki, server, now())
   const elapsed = Math.round(performance.now() - started)
-  process.stdout.write(`podless: ready on https://${server.advertised} in ${elapsed} ms; export KUBECONFIG=${join(data, 'admin.kubeconfig')}\n`)
+  process.stdout.write(
+    `podless: ready on https://${server.advertised} in ${elapsed} ms; export KUBECONFIG=${join(data, 'admin.kubeconfig')}\n`,
+  )
   const { fatal } = await stop.promise
   await server.close(DRAIN_MS)
   await backend.close()
   if (fatal === undefined) return
-  throw new CliError(EXIT.internal, `the store's feed broke and what the cache shows can no longer be trusted: ${messageOf(fatal)}`, { cause: fatal })
+  throw new CliError(
+    EXIT.internal,
+    `the store's feed broke and what the cache shows can no longer be trusted: ${messageOf(fatal)}`,
+    { cause: fatal },
+  )
 }
 
 function configOf(options: UpOptions): ServerConfig {
@@ -62,18 +91,25 @@ function configOf(options: UpOptions): ServerConfig {
   })
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
-  const flag = String(issue?.path[0] ?? '').replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+  const flag = String(issue?.path[0] ?? '').replaceAll(
+    /[A-Z]/g,
+    letter => `-${letter.toLowerCase()}`,
+  )
   throw new CliError(EXIT.usage, `--${flag}: ${issue?.message ?? 'not valid'}`)
 }
 
-const fromEnvironment = (): string[] => (process.env.PODLESS_SERVICE_RESOLVER ?? '').split(',').filter(text => text !== '')
+const fromEnvironment = (): string[] =>
+  (process.env.PODLESS_SERVICE_RESOLVER ?? '').split(',').filter(text => text !== '')
 
 function resolverOf(entries: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     entries.map(entry => {
       const cut = entry.indexOf('=')
       if (cut > 0) return [entry.slice(0, cut), entry.slice(cut + 1)]
-      throw new CliError(EXIT.usage, `--service-resolver ${JSON.stringify(entry)}: write it as NAME.NAMESPACE=HOST:PORT`)
+      throw new CliError(
+        EXIT.usage,
+        `--service-resolver ${JSON.stringify(entry)}: write it as NAME.NAMESPACE=HOST:PORT`,
+      )
     }),
   )
 }
@@ -83,7 +119,11 @@ async function makeDataFolder(data: string): Promise<void> {
     await mkdir(data, { recursive: true, mode: 0o700 })
     await chmod(data, 0o700)
   } catch (error) {
-    throw new CliError(EXIT.cannotCreate, `the data folder ${data} cannot be made: ${messageOf(error)}; give another with --data`, { cause: error })
+    throw new CliError(
+      EXIT.cannotCreate,
+      `the data folder ${data} cannot be made: ${messageOf(error)}; give another with --data`,
+      { cause: error },
+    )
   }
 }
 
@@ -95,9 +135,16 @@ async function openBackend(options: UpOptions, data: string): Promise<Backend> {
     readFileOption('--etcd-certfile', etcdCertfile),
     readFileOption('--etcd-keyfile', etcdKeyfile),
   ])
-  const tls = { ...(ca === undefined ? {} : { ca }), ...(certificate === undefined ? {} : { certificate }), ...(key === undefined ? {} : { key }) }
-  const endpoints = options.etcdEndpoints.split(',').map(text => text.trim()).filter(text => text !== '')
-  return await openEtcd({ endpoints, ...(Object.keys(tls).length === 0 ? {} : { tls }) })
+  const tls = {
+    ...(ca === undefined ? {} : { ca }),
+    ...(certificate === undefined ? {} : { certificate }),
+    ...(key === undefined ? {} : { key }),
+  }
+  const endpoints = options.etcdEndpoints
+    .split(',')
+    .map(text => text.trim())
+    .filter(text => text !== '')
+  throw new Error(`${endpoints}${Object.keys(tls)}`)
 }
 
 interface StartOptions {
@@ -109,8 +156,17 @@ interface StartOptions {
   readonly onFatal: (error: unknown) => void
 }
 
-async function start({ config, pki, backend, log, now, onFatal }: StartOptions): Promise<ApiServer> {
-  const serving = await explained(() => openServingCertificate(pki, { names: servingNamesOf(config), now: now() }))
+async function start({
+  config,
+  pki,
+  backend,
+  log,
+  now,
+  onFatal,
+}: StartOptions): Promise<ApiServer> {
+  const serving = await explained(() =>
+    openServingCertificate(pki, { names: servingNamesOf(config), now: now() }),
+  )
   const rootCa = pki.authority.certificate
   try {
     return await startApiServer({
@@ -140,11 +196,21 @@ function listenError(error: unknown, { bind, port }: ServerConfig): unknown {
   const { code } = error as NodeJS.ErrnoException
   const place = isIP(bind) === 6 ? `[${bind}]:${port}` : `${bind}:${port}`
   if (code === 'EADDRINUSE') {
-    return new CliError(EXIT.cannotCreate, `${place} is taken by another program; stop it, or choose another port with --port (0 for a free one)`)
+    return new CliError(
+      EXIT.cannotCreate,
+      `${place} is taken by another program; stop it, or choose another port with --port (0 for a free one)`,
+    )
   }
-  if (code === 'EACCES') return new CliError(EXIT.cannotCreate, `this user may not listen on ${place}; choose a port above 1023 with --port`)
+  if (code === 'EACCES')
+    return new CliError(
+      EXIT.cannotCreate,
+      `this user may not listen on ${place}; choose a port above 1023 with --port`,
+    )
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
-    return new CliError(EXIT.cannotCreate, `${bind} is no address of this machine; choose another with --bind (0.0.0.0 for all)`)
+    return new CliError(
+      EXIT.cannotCreate,
+      `${bind} is no address of this machine; choose another with --bind (0.0.0.0 for all)`,
+    )
   }
   return explain(error)
 }
@@ -157,7 +223,10 @@ async function explained<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-const EXIT_OF_STORAGE: Readonly<Record<string, number>> = { corrupt: EXIT.data, unavailable: EXIT.unavailable }
+const EXIT_OF_STORAGE: Readonly<Record<string, number>> = {
+  corrupt: EXIT.data,
+  unavailable: EXIT.unavailable,
+}
 
 /** The errors whose messages are made for people. */
 function explain(error: unknown): unknown {
@@ -166,9 +235,15 @@ function explain(error: unknown): unknown {
   return new CliError(EXIT_OF_STORAGE[error.code] ?? EXIT.internal, error.message, { cause: error })
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error)
 
-async function writeAdminKubeconfig(data: string, pki: Pki, server: ApiServer, now: Date): Promise<void> {
+async function writeAdminKubeconfig(
+  data: string,
+  pki: Pki,
+  server: ApiServer,
+  now: Date,
+): Promise<void> {
   const made = createClientCertificate(pki.authority, {
     user: 'kubernetes-admin',
     groups: ['system:masters'],

@@ -1,0 +1,173 @@
+// What webhooks and policies share: rules that say which requests are meant, conditions and expressions.
+// Called by admissionregistration.ts and admission-policies.ts. Ref: kubernetes/pkg/apis/admissionregistration/validation
+
+import {
+  compileCel,
+  duplicate,
+  type FieldError,
+  invalidValue,
+  isQualifiedName,
+  type JsonObject,
+  notSupported,
+  required,
+} from '@podless/apimachinery'
+import { fillEmpty, objectsAt, textAt, textsAt } from './reading.ts'
+
+export const GROUP = 'admissionregistration.k8s.io'
+export const CATEGORIES = ['api-extensions']
+const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE']
+const SCOPES = ['*', 'Cluster', 'Namespaced']
+export const MATCH_POLICIES = ['Equivalent', 'Exact']
+export const FAILURE_POLICIES = ['Fail', 'Ignore']
+const CONDITIONS_MAX = 64
+
+/** What an expression of webhooks and policies can see; policies also have params and variables. */
+export const REQUEST_VARIABLES = ['object', 'oldObject', 'request', 'authorizer'] as const
+export const POLICY_VARIABLES = [
+  ...REQUEST_VARIABLES,
+  'namespaceObject',
+  'params',
+  'variables',
+] as const
+
+/** One error when a field holds something else than what is allowed. */
+export function oneOf(
+  root: JsonObject,
+  field: string,
+  allowed: readonly string[],
+  path: string,
+): FieldError[] {
+  const value = textAt(root, field)
+  if (value === '' || allowed.includes(value)) return []
+  return [notSupported(`${path}.${field}`, value, allowed)]
+}
+
+/** One error when an expression does not compile to a bool (or a string). */
+export function expressionErrors(
+  expression: string,
+  path: string,
+  variables: readonly string[],
+  result: 'bool' | 'string' | 'any' = 'bool',
+): FieldError[] {
+  if (expression.trim() === '') return [required(path)]
+  const declared = Object.fromEntries(variables.map(name => [name, 'dyn' as const]))
+  const compiled = compileCel(expression, { variables: declared, result })
+  if (compiled.ok) return []
+  const detail =
+    compiled.reason === 'result-type'
+      ? `must evaluate to ${result}`
+      : `compilation failed: ${compiled.error}`
+  return [invalidValue(path, expression, detail)]
+}
+
+/** matchConditions: names and expressions. */
+export function conditionErrors(
+  root: JsonObject,
+  path: string,
+  variables: readonly string[],
+): FieldError[] {
+  const conditions = objectsAt(root, 'matchConditions')
+  const names = new Set<string>()
+  const errors = conditions.flatMap((condition, index) => {
+    const at = `${path}.matchConditions[${index}]`
+    const name = textAt(condition, 'name')
+    const found: FieldError[] = expressionErrors(
+      textAt(condition, 'expression').trim(),
+      `${at}.expression`,
+      variables,
+    )
+    if (name === '') found.push(required(`${at}.name`))
+    else found.push(...isQualifiedName(name).map(text => invalidValue(`${at}.name`, name, text)))
+    if (names.has(name)) found.push(duplicate(`${at}.name`, name))
+    names.add(name)
+    return found
+  })
+  if (conditions.length > CONDITIONS_MAX) {
+    const detail = `must have at most ${CONDITIONS_MAX} items`
+    errors.push({
+      type: 'FieldValueTooMany',
+      field: `${path}.matchConditions`,
+      badValue: conditions.length,
+      detail,
+    })
+  }
+  return errors
+}
+
+/** A list in which `*` stands alone. `detail` names the other things it excludes. */
+function wildcardErrors(
+  rule: JsonObject,
+  field: string,
+  path: string,
+  others: string,
+): FieldError[] {
+  const values = textsAt(rule, field)
+  if (values.length === 0) return [required(`${path}.${field}`)]
+  const errors: FieldError[] = []
+  if (values.length > 1 && values.includes('*')) {
+    const detail = `if '*' is present, must not specify other ${others}`
+    errors.push(invalidValue(`${path}.${field}`, [...values], detail))
+  }
+  return errors
+}
+
+const emptyEntries = (rule: JsonObject, field: string, path: string): FieldError[] =>
+  textsAt(rule, field).flatMap((value, index) =>
+    value === '' ? [required(`${path}.${field}[${index}]`)] : [],
+  )
+
+/** Everything wrong with one rule. */
+export function ruleErrors(rule: JsonObject, path: string): FieldError[] {
+  return [
+    ...wildcardErrors(rule, 'operations', path, 'operations'),
+    ...textsAt(rule, 'operations').flatMap((operation, index) =>
+      OPERATIONS.includes(operation)
+        ? []
+        : [notSupported(`${path}.operations[${index}]`, operation, OPERATIONS)],
+    ),
+    ...wildcardErrors(rule, 'apiGroups', path, 'API groups'),
+    ...wildcardErrors(rule, 'apiVersions', path, 'API versions'),
+    ...emptyEntries(rule, 'apiVersions', path),
+    ...resourceErrors(rule, `${path}.resources`),
+    ...oneOf(rule, 'scope', SCOPES, path),
+  ]
+}
+
+/** `*` excludes plain resources, `*\/*` excludes all, `x/*` excludes `x/y`. */
+function resourceErrors(rule: JsonObject, path: string): FieldError[] {
+  const resources = textsAt(rule, 'resources')
+  if (resources.length === 0) return [required(path)]
+  const errors: FieldError[] = []
+  const wholes = new Set(
+    resources.filter(name => /^[^/]+\/\*$/.test(name)).map(name => name.split('/')[0] ?? ''),
+  )
+  resources.forEach((name, index) => {
+    const at = `${path}[${index}]`
+    if (name === '') errors.push(required(at))
+    const [parent = '', sub] = name.split('/')
+    if (sub === undefined || sub === '*') return
+    if (wholes.has(parent)) {
+      const detail = `if '${parent}/*' is present, must not specify ${name}`
+      errors.push(invalidValue(at, name, detail))
+    }
+    if (parent !== '*' && resources.includes(`*/${sub}`)) {
+      const detail = `if '*/${sub}' is present, must not specify ${name}`
+      errors.push(invalidValue(at, name, detail))
+    }
+  })
+  const plain = resources.filter(name => !name.includes('/'))
+  if (resources.length > 1 && resources.includes('*/*')) {
+    const detail = "if '*/*' is present, must not specify other resources"
+    errors.push(invalidValue(path, [...resources], detail))
+  }
+  if (plain.includes('*') && plain.length > 1) {
+    const detail = "if '*' is present, must not specify other resources without subresources"
+    errors.push(invalidValue(path, [...resources], detail))
+  }
+  return errors
+}
+
+/** A rule that does not say is about all scopes. */
+export function defaultRules(rules: readonly JsonObject[]): void {
+  for (const rule of rules) fillEmpty(rule, { scope: '*' })
+}

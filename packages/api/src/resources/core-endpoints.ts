@@ -1,0 +1,83 @@
+// Endpoints: the older list of what stands behind a Service, written by hand for what has no pods. Part of core.ts.
+// Ref: kubernetes/pkg/apis/core/validation ValidateEndpointsCreate
+
+import { isIP } from 'node:net'
+import {
+  type FieldError,
+  invalidValue,
+  isObject,
+  isPortNumber,
+  type KubeObject,
+  required,
+} from '@podless/apimachinery'
+import type { Resource } from '../resource.ts'
+import { builtin } from './builtin.ts'
+import { AGE, column, formatFirst, NAME } from './columns.ts'
+import { NOT_AN_IP } from './core-service-rules.ts'
+import { fillEmpty, numberAt, objectsAt, textAt } from './reading.ts'
+
+const ENDPOINTS_SHOWN = 3
+
+function formatEndpoints(obj: KubeObject): string {
+  const all = objectsAt(obj, 'subsets').flatMap(subset => {
+    const addresses = objectsAt(subset, 'addresses').map(address => textAt(address, 'ip'))
+    const ports = objectsAt(subset, 'ports').map(port => numberAt(port, 'port'))
+    if (ports.length === 0) return addresses
+    return ports.flatMap(port =>
+      addresses.map(ip => (isIP(ip) === 6 ? `[${ip}]:${port}` : `${ip}:${port}`)),
+    )
+  })
+  return formatFirst(all, ENDPOINTS_SHOWN)
+}
+
+function endpointsErrors(obj: KubeObject): FieldError[] {
+  return objectsAt(obj, 'subsets').flatMap((subset, index) => {
+    const path = `subsets[${index}]`
+    const errors: FieldError[] = []
+    const ready = objectsAt(subset, 'addresses')
+    const unready = objectsAt(subset, 'notReadyAddresses')
+    if (ready.length === 0 && unready.length === 0) {
+      errors.push(required(path, 'must specify `addresses` or `notReadyAddresses`'))
+    }
+    for (const [field, addresses] of Object.entries({
+      addresses: ready,
+      notReadyAddresses: unready,
+    })) {
+      addresses.forEach((address, at) => {
+        const ip = textAt(address, 'ip')
+        if (isIP(ip) === 0) errors.push(invalidValue(`${path}.${field}[${at}].ip`, ip, NOT_AN_IP))
+      })
+    }
+    const ports = objectsAt(subset, 'ports')
+    ports.forEach((port, at) => {
+      const where = `${path}.ports[${at}]`
+      const name = textAt(port, 'name')
+      if (name === '' && ports.length > 1) errors.push(required(`${where}.name`))
+      const number = numberAt(port, 'port') ?? 0
+      errors.push(...isPortNumber(number).map(text => invalidValue(`${where}.port`, number, text)))
+    })
+    return errors
+  })
+}
+
+export const endpoints: Resource = builtin({
+  group: '',
+  kind: 'Endpoints',
+  plural: 'endpoints',
+  shortNames: ['ep'],
+  keyPrefix: '/registry/services/endpoints',
+  strategy: {
+    allowCreateOnUpdate: true,
+    default: obj => {
+      for (const subset of objectsAt(obj, 'subsets')) {
+        for (const port of objectsAt(subset, 'ports')) {
+          if (isObject(port)) fillEmpty(port, { protocol: 'TCP' })
+        }
+      }
+    },
+    validate: endpointsErrors,
+    validateUpdate: endpointsErrors,
+    warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
+  },
+  columns: [NAME, column('Endpoints', 'The first addresses and ports.', formatEndpoints), AGE],
+})

@@ -1,0 +1,84 @@
+// Starts a real server in this process for tests: real TLS, real storage, in a folder of its own. Used by test/*.
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type ApiServer, createLog, serverConfigSchema, startApiServer } from '../../packages/api/src/index.ts'
+import {
+  createClientCertificate,
+  kubeconfig,
+  openPki,
+  openServingCertificate,
+  type Pki,
+  ServiceAccountTokens,
+} from '../../packages/identity/src/index.ts'
+import { type Backend } from '../../packages/storage/src/index.ts'
+import { openMemory } from '../../packages/storage/src/testing/index.ts'
+
+export interface TestServer {
+  readonly url: string
+  readonly server: ApiServer
+  /** Holds admin.kubeconfig; gone after close. */
+  readonly directory: string
+  /** Path of a kubeconfig in group system:masters. */
+  readonly kubeconfig: string
+  readonly ca: string
+  readonly admin: { readonly certificate: string; readonly key: string }
+  /** Path of a kubeconfig for any user. */
+  kubeconfigFor(user: string, groups?: readonly string[]): Promise<string>
+  close(): Promise<void>
+}
+
+interface StartOptions {
+  /** Default: a store in memory. */
+  readonly backend?: Backend
+  readonly port?: number
+  readonly serviceResolver?: Record<string, string>
+}
+
+const DAY_SECONDS = 86_400
+
+/** Starts a server on a free loopback port. */
+export async function startServer(options: StartOptions = {}): Promise<TestServer> {
+  const now = (): Date => new Date()
+  const directory = await mkdtemp(join(tmpdir(), 'podless-test-'))
+  const pki = await openPki(directory, { now: now(), tokenAlgorithm: 'ES256' })
+  const serving = await openServingCertificate(pki, { names: [], now: now() })
+  const ca = pki.authority.certificate
+  const server = await startApiServer({
+    config: serverConfigSchema.parse({ port: options.port ?? 0, serviceResolver: options.serviceResolver ?? {} }),
+    backend: options.backend ?? openMemory(),
+    tls: { key: serving.key, cert: serving.certificate, clientCa: ca },
+    rootCa: ca,
+    tokens: new ServiceAccountTokens({ key: pki.tokenKey, now }),
+    log: createLog({ write: line => process.stderr.write(line), level: 'warn', now }),
+    now,
+    onFatal: error => {
+      throw error
+    },
+  })
+  const url = `https://${server.advertised}`
+  const admin = credentials(pki, 'kubernetes-admin', ['system:masters'])
+  const write = async (name: string, user: { certificate: string; key: string }): Promise<string> => {
+    const path = join(directory, `${name}.kubeconfig`)
+    await writeFile(path, kubeconfig({ name, server: url, ca, user }), { mode: 0o600 })
+    return path
+  }
+  return {
+    url,
+    server,
+    directory,
+    kubeconfig: await write('admin', admin),
+    ca,
+    admin,
+    kubeconfigFor: (user, groups = []) => write(user.replaceAll(':', '_'), credentials(pki, user, groups)),
+    close: async () => {
+      await server.close(1000)
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+function credentials(pki: Pki, user: string, groups: readonly string[]): { certificate: string; key: string } {
+  return createClientCertificate(pki.authority, { user, groups, now: new Date(), ttlSeconds: DAY_SECONDS })
+}
