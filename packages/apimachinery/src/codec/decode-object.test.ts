@@ -112,6 +112,16 @@ test('decodeObject() keeps large numbers where both sides hold a double', () => 
   assert.match(refusalOf(body('{"default":9223372036854775807}'), options), /beyond 2\^53/)
 })
 
+test('decodeObject() refuses a built-in of another version than the endpoint serves', () => {
+  const gvk = { group: 'events.k8s.io', version: 'v1', kind: 'Event' }
+  assert.equal(
+    refusalOf('{"apiVersion":"v1","kind":"Event"}', { ...BUILTIN, gvk }),
+    'the API version in the data (v1) does not match the expected API version (events.k8s.io/v1)',
+  )
+  const options = { ...BUILTIN, gvk: { ...gvk, kind: 'DeleteOptions' } }
+  assert.equal(refusalOf('{"apiVersion":"v1","kind":"DeleteOptions"}', options), 'accepted')
+})
+
 test('decodeObject() reads YAML and protobuf bodies', () => {
   const yaml = 'kind: ConfigMap\napiVersion: v1\ndata:\n  on: "x"\n  on: "y"\n---\n]'
   const { object, strictErrors } = decode(yaml, { ...BUILTIN, format: 'yaml' })

@@ -9,6 +9,7 @@ import type { SchemaNode } from '../schema/node.ts'
 import { badRequest, type StatusError } from '../status.ts'
 import { DecodeError, quoteGo } from './decode-error.ts'
 import { checkExactIntegers, isStrictPath } from './exact-integers.ts'
+import { optionKinds } from './field-data.ts'
 import { builtinSchema } from './field-table.ts'
 import { inWireOrder, type ParsedJson, parseJsonStrict } from './json.ts'
 import { formatPath } from './json-scanner.ts'
@@ -128,6 +129,7 @@ function decodeBuiltin(
   checkExactIntegers(parsed.inexactIntegers, schema)
   const { object, unknownFields } = decodeTyped(parsed.value, schema)
   checkKind(sent, options.gvk)
+  checkVersion(sent, options.gvk)
   const typed: JsonObject = { ...object, apiVersion, kind: sent.kind }
   const duplicates = parsed.duplicates.filter(path => isStrictPath(path, schema))
   return {
@@ -152,6 +154,15 @@ function checkKind(sent: GroupVersionKind, expected: GroupVersionKind): void {
   const from = `${sent.version}.${sent.kind}`
   const to = `${internalPackage(expected.group)}.${expected.kind}`
   throw new DecodeError(`converting (${from}) to (${to}): unknown conversion`)
+}
+
+/** A kind that several versions share is accepted by the endpoint of its own version only. */
+function checkVersion(sent: GroupVersionKind, expected: GroupVersionKind): void {
+  const [inData, atEndpoint] = [apiVersionOf(sent), apiVersionOf(expected)]
+  if (inData === atEndpoint || optionKinds().includes(sent.kind)) return
+  throw badRequest(
+    `the API version in the data (${inData}) does not match the expected API version (${atEndpoint})`,
+  )
 }
 
 function internalPackage(group: string): string {
@@ -196,6 +207,7 @@ function decodeProtobufBody(body: Uint8Array, options: DecodeOptions): DecodedOb
   const gv = parseApiVersion(String(object.apiVersion))
   const sent = { ...(gv ?? NO_VERSION), kind: String(object.kind) }
   checkKind(sent, options.gvk)
+  checkVersion(sent, options.gvk)
   return { object: object as KubeObject, gvk: sent, strictErrors: [] }
 }
 
