@@ -64,7 +64,7 @@ export class WatchHub {
     for (const watcher of this.#watchers) {
       if (!watcher.live) continue
       for (const batch of batches) this.#offer(watcher, batch)
-      this.#progress(watcher, last.revision)
+      if (watcher.live) this.#progress(watcher, last.revision)
       watcher.wake()
     }
   }

@@ -1,2 +1,7 @@
 // What tests of other packages may use of storage's test machinery.
+export * from './faults.ts'
+export * from './manual-time.ts'
 export * from './memory.ts'
+export * from './model.ts'
+export * from './random.ts'
+export * from './suite.ts'
