@@ -1,6 +1,6 @@
 // Limits and timeouts of the server, each with the reason for its size. cli fills a ServerConfig; zod checks it here.
 
-import { z } from 'zod'
+import * as z from 'zod/mini'
 
 /** apiserver's DefaultLimitedSize: 3 MiB, twice etcd's 1.5 MiB with room for the JSON around it. */
 export const BODY_BYTES_MAX = 3 * 1024 * 1024
@@ -23,19 +23,20 @@ const HOST_PORT = /^[^:]+(:\d+)?$/
 
 /** `name.namespace` -> `host:port`, for webhooks whose Service has no address this machine could reach. */
 const serviceResolverSchema = z.record(
-  z.string().regex(/^[^.]+\.[^.]+$/, 'a service is written NAME.NAMESPACE'),
-  z.string().regex(HOST_PORT, 'an address is written HOST:PORT'),
+  z.string().check(z.regex(/^[^.]+\.[^.]+$/, 'a service is written NAME.NAMESPACE')),
+  z.string().check(z.regex(HOST_PORT, 'an address is written HOST:PORT')),
 )
+const portSchema = z.int('a port is a number').check(z.gte(0), z.lte(65_535, 'a port is at most 65535'))
 
 export const serverConfigSchema = z.object({
   /** Address to listen on. */
-  bind: z.string().default('127.0.0.1'),
+  bind: z._default(z.string(), '127.0.0.1'),
   /** 0 takes a free port. */
-  port: z.number().int().min(0).max(65_535).default(6443),
+  port: z._default(portSchema, 6443),
   /** Where clients reach the server, as kubeconfigs and discovery say it; defaults to bind and port. */
-  advertise: z.string().optional(),
-  serviceClusterIpRange: z.string().default('10.96.0.0/12'),
-  serviceResolver: serviceResolverSchema.default({}),
-  anonymous: z.boolean().default(true),
+  advertise: z.optional(z.string().check(z.regex(HOST_PORT, 'an address is written HOST:PORT'))),
+  serviceClusterIpRange: z._default(z.string(), '10.96.0.0/12'),
+  serviceResolver: z._default(serviceResolverSchema, {}),
+  anonymous: z._default(z.boolean(), true),
 })
 export type ServerConfig = z.infer<typeof serverConfigSchema>
