@@ -135,8 +135,14 @@ export const TYPE_NAMES: ReadonlyMap<string, CelType> = new Map(
   ].map(type => [type.name, type]),
 )
 
+const AUTHORIZATION_TYPES = ['Authorizer', 'PathCheck', 'GroupCheck', 'ResourceCheck', 'Decision']
+
 const BY_SPELLING: ReadonlyMap<string, CelType> = new Map([
   ...TYPE_NAMES,
+  ...AUTHORIZATION_TYPES.map(name => {
+    const type = new CelType('struct', `kubernetes.authorization.${name}`)
+    return [type.name, type] as const
+  }),
   ['dyn', DYN],
   ['duration', DURATION],
   ['timestamp', TIMESTAMP],

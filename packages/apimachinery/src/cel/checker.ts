@@ -32,7 +32,7 @@ import {
   unwrapOptional,
 } from './cel-type.ts'
 import type { FunctionDeclaration, FunctionSet, Overload } from './function.ts'
-import type { Parsed } from './parser.ts'
+import { type Parsed, RESERVED } from './parser.ts'
 import type { Source } from './source.ts'
 import { assignAll, isDynOrError, mostGeneral, substitute } from './unify.ts'
 import { CelUint, type CelValue } from './value.ts'
@@ -202,7 +202,10 @@ class Checker {
   }
 
   #declaredField(expr: Expr, target: CelType, field: string): CelType {
-    const declared = target.declaration?.field?.(field)
+    // Reserved words may be written plainly where the grammar lets them stand.
+    const { declaration } = target
+    const escaped = RESERVED.has(field) ? declaration?.field?.(`__${field}__`) : undefined
+    const declared = declaration?.field?.(field) ?? escaped
     if (declared !== undefined) return declared.type
     return this.#report(expr, `undefined field '${field}'`)
   }

@@ -20,7 +20,7 @@ import { KUBERNETES_FUNCTIONS, KUBERNETES_LIBRARIES } from './libraries/registry
 import { ALL_MACROS } from './macros.ts'
 import { parse } from './parser.ts'
 import { Source } from './source.ts'
-import { makeTimestamp, readDuration, readInstant } from './time.ts'
+import { readDuration, readTimestamp } from './time.ts'
 import {
   ArrayList,
   CelDuration,
@@ -155,7 +155,7 @@ function readSpecMap(entries: readonly Data[]): ValueMap {
 function readSpecObject(object: Data): CelValue {
   const text = String(object.value)
   if (String(object['@type']).endsWith('.Duration')) return readDuration(text)
-  if (String(object['@type']).endsWith('.Timestamp')) return makeTimestamp(readInstant(text) ?? 0n)
+  if (String(object['@type']).endsWith('.Timestamp')) return readTimestamp(text)
   throw new Error(`no value for ${String(object['@type'])}`)
 }
 

@@ -16,6 +16,7 @@ import { COST_EXCEEDED } from './cost-limit.ts'
 import { accepts, type Overload } from './function.ts'
 import { CONVERSION_NAMES } from './libraries/conversions.ts'
 import { qualify, qualifyIfPresent, testPresence } from './qualify.ts'
+import { compileRegex } from './regex.ts'
 import {
   ArrayList,
   CelError,
@@ -136,7 +137,8 @@ class Planner {
     if (reference?.kind === 'type') return constant(reference.type)
     if (reference?.kind === 'variable') return { run: this.#name(reference.name, charged) }
     if (expr.kind === 'select') {
-      return { run: this.#select(this.#operand(expr.operand, charged), expr.field, expr.testOnly) }
+      const operand = this.#operand(expr.operand, charged && !expr.testOnly)
+      return { run: this.#select(operand, expr.field, expr.testOnly) }
     }
     if (expr.kind !== 'call') throw new InstantiationError(`unsupported expr: ${expr.kind}`)
     if (expr.fn === '_?_:_') return { run: this.#conditional(expr) }
@@ -183,6 +185,7 @@ class Planner {
       return frame => {
         const value = operand(frame)
         if (value instanceof CelError) return value
+        frame.charge(1)
         return testPresence(value, field)
       }
     }
@@ -303,6 +306,7 @@ class Planner {
       if (value instanceof CelError) throw new InstantiationError(value.message)
       return constant(value)
     }
+    checkPattern(expr.fn, constants[1])
     const inConstantList = single?.id === 'in_list' && isHashable(constants[1])
     const cost = inConstantList ? undefined : callCost(expr.fn, single?.id)
     const runs = operands.map(operand => operand.run)
@@ -414,6 +418,13 @@ class Planner {
       return failed ?? settle(result(frame))
     }
   }
+}
+
+/** A literal pattern that can not be compiled is refused before anything is searched. */
+function checkPattern(fn: string, pattern: CelValue | undefined): void {
+  if ((fn !== 'find' && fn !== 'findAll') || typeof pattern !== 'string') return
+  const regex = compileRegex(pattern)
+  if (regex instanceof CelError) throw new InstantiationError(regex.message)
 }
 
 /** Calls whose result is a place in data rather than a new value. */

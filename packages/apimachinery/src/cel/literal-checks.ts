@@ -7,16 +7,17 @@ import type { Checked } from './checker.ts'
 import { readFormat, VERB_ERRORS, type Verb } from './libraries/format-text.ts'
 import { compileRegex } from './regex.ts'
 import type { Source } from './source.ts'
-import { readDuration, readTimestamp } from './time.ts'
-import { CelError } from './value.ts'
+import { readDuration, readTimestamp, timestampOfSeconds } from './time.ts'
+import { CelError, type CelValue } from './value.ts'
 
-/** What a function does with a literal argument, by function and position. */
-const LITERAL_ARGUMENTS: Readonly<
-  Record<string, { index: number; member: boolean; read: (text: string) => unknown }>
-> = {
-  duration: { index: 0, member: false, read: readDuration },
-  timestamp: { index: 0, member: false, read: readTimestamp },
-  matches: { index: 0, member: true, read: compileRegex },
+/** What a function reads from a literal first argument. */
+const LITERAL_ARGUMENTS: Readonly<Record<string, (literal: CelValue) => unknown>> = {
+  duration: value => typeof value === 'string' && readDuration(value),
+  timestamp: value =>
+    typeof value === 'bigint'
+      ? timestampOfSeconds(value)
+      : typeof value === 'string' && readTimestamp(value),
+  matches: value => typeof value === 'string' && compileRegex(value),
 }
 
 const VERB_KINDS: Readonly<Record<Verb, ReadonlySet<string>>> = {
@@ -47,11 +48,10 @@ export function checkLiterals(checked: Checked, source: Source): void {
   }
 
   function checkArguments(expr: Call): void {
-    const rule = LITERAL_ARGUMENTS[expr.fn]
-    if (rule === undefined) return
-    const arg = expr.args[rule.index]
-    if (arg?.kind !== 'literal' || typeof arg.value !== 'string') return
-    if (rule.read(arg.value) instanceof CelError) report(arg, `invalid ${expr.fn} argument`)
+    const read = LITERAL_ARGUMENTS[expr.fn]
+    const arg = expr.args[0]
+    if (read === undefined || arg?.kind !== 'literal') return
+    if (read(arg.value) instanceof CelError) report(arg, `invalid ${expr.fn} argument`)
   }
 
   function checkFormat(expr: Call): void {

@@ -7,9 +7,9 @@ import type { SchemaNode } from '../schema/node.ts'
 import { CelType } from './cel-type.ts'
 import { formatOf, withTypeAndObjectMeta } from './declaration.ts'
 import { escapeFieldName, unescapeFieldName } from './field-name.ts'
-import { readGoDuration, readInstant } from './time.ts'
+import { keyIdentifiers, MapList, SetList } from './list-type.ts'
+import { type Instant, readGoDuration, readInstant } from './time.ts'
 import {
-  ArrayList,
   CelDuration,
   CelError,
   CelList,
@@ -86,9 +86,9 @@ function fromArray(json: JsonValue, node: SchemaNode): CelValue {
   if (node.items === undefined) {
     return new CelError('invalid array type, expected Items with a non-empty Schema')
   }
-  if (node.listType === 'map') return new MapList(json, node.items, node.listMapKeys ?? [])
-  if (node.listType === 'set') return new SetList(json, node.items)
-  return new SchemaList(json, node.items)
+  const list = new SchemaList(json, node.items)
+  if (node.listType === 'map') return new MapList(list, keyIdentifiers(node.listMapKeys ?? []))
+  return node.listType === 'set' ? new SetList(list) : list
 }
 
 function fromString(text: string, node: SchemaNode): CelValue {
@@ -109,15 +109,15 @@ function fromString(text: string, node: SchemaNode): CelValue {
   }
 }
 
-function fromInstant(text: string, nanos: bigint | undefined, format: string): CelValue {
-  if (nanos !== undefined) return new CelTimestamp(nanos)
+function fromInstant(text: string, instant: Instant | undefined, format: string): CelValue {
+  if (instant !== undefined) return new CelTimestamp(instant.nanos, instant.offset)
   return new CelError(
     `Invalid ${format} formatted string ${text}: cannot parse ${JSON.stringify(text)}`,
   )
 }
 
 /** date-time without a zone is UTC, seconds may be missing. Ref: kube-openapi strfmt/time.go */
-function readLooseInstant(text: string): bigint | undefined {
+function readLooseInstant(text: string): Instant | undefined {
   if (text === '') return readInstant('1970-01-01T00:00:00Z')
   const match =
     /^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(:[0-9]{2}(?:\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?$/.exec(
@@ -176,6 +176,10 @@ class PreservedValue extends CelOpaque {
 
   equals(other: CelOpaque): boolean {
     return other instanceof PreservedValue && equalJson(this.json, other.json)
+  }
+
+  override toString(): string {
+    return JSON.stringify(this.json)
   }
 }
 
@@ -260,103 +264,27 @@ class SchemaMap extends CelMap {
 
 class SchemaList extends CelList {
   override readonly intIndexOnly = true
-  protected readonly items: readonly JsonValue[]
-  protected readonly itemSchema: SchemaNode
+  readonly #items: readonly JsonValue[]
+  readonly #itemSchema: SchemaNode
   readonly #cache: CelValue[] = []
 
   constructor(items: readonly JsonValue[], itemSchema: SchemaNode) {
     super()
-    this.items = items
-    this.itemSchema = itemSchema
+    this.#items = items
+    this.#itemSchema = itemSchema
   }
 
   get size(): number {
-    return this.items.length
+    return this.#items.length
   }
 
   at(index: number): CelValue {
     const cached = this.#cache[index]
     if (cached !== undefined) return cached
-    const value = fromSchema(this.items[index] as JsonValue, this.itemSchema)
+    const value = fromSchema(this.#items[index] as JsonValue, this.#itemSchema)
     this.#cache[index] = value
     return value
   }
-}
-
-/** x-kubernetes-list-type=set: order does not count, and + is a union. */
-class SetList extends SchemaList {
-  override equals(other: CelList): boolean | CelError {
-    if (this.size !== other.size) return false
-    const mine = new Set([...this].map(printKey))
-    const theirs = new Set([...other].map(printKey))
-    return mine.size === theirs.size && [...theirs].every(key => mine.has(key))
-  }
-
-  override add(other: CelList): CelValue {
-    const all = [...this]
-    const known = new Set(all.map(printKey))
-    for (const value of other) {
-      if (!known.has(printKey(value))) all.push(value)
-    }
-    return new ArrayList(all)
-  }
-}
-
-/** x-kubernetes-list-type=map: order does not count, and + replaces elements with the same keys. */
-class MapList extends SchemaList {
-  readonly #keys: readonly string[]
-
-  constructor(items: readonly JsonValue[], itemSchema: SchemaNode, keys: readonly string[]) {
-    super(items, itemSchema)
-    this.#keys = keys.map(key => escapeFieldName(key) ?? key)
-  }
-
-  override equals(other: CelList): boolean | CelError {
-    if (this.size !== other.size) return false
-    const mine = new Map([...this].map(value => [this.#keyOf(value), value]))
-    const seen = new Set<string>()
-    for (const value of other) {
-      const key = this.#keyOf(value)
-      const same = mine.has(key) ? equal(mine.get(key) as CelValue, value) : false
-      if (same !== true) return same
-      seen.add(key)
-    }
-    return seen.size === mine.size
-  }
-
-  override add(other: CelList): CelValue {
-    const all = [...this]
-    const positions = new Map(all.map((value, i) => [this.#keyOf(value), i]))
-    for (const value of other) {
-      const key = this.#keyOf(value)
-      const position = positions.get(key)
-      if (position === undefined) {
-        positions.set(key, all.length)
-        all.push(value)
-      } else {
-        all[position] = value
-      }
-    }
-    return new ArrayList(all)
-  }
-
-  #keyOf(value: CelValue): string {
-    if (!(value instanceof CelMap)) return ''
-    return this.#keys.map(key => printKey(value.find(key))).join('\u0000')
-  }
-}
-
-/** Equal values print alike, so that sets need no comparison of each element with each other. */
-function printKey(value: CelValue | undefined): string {
-  if (value instanceof CelList) return `[${[...value].map(printKey).join()}]`
-  if (value instanceof CelMap) {
-    const entries = [...value.keys()].map(key => `${printKey(key)}:${printKey(value.find(key))}`)
-    return `{${entries.sort().join()}}`
-  }
-  if (value instanceof CelDuration || value instanceof CelTimestamp) return `t${value.nanos}`
-  if (value instanceof PreservedValue) return JSON.stringify(value.json)
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
-  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
 
 class JsonMap extends CelMap {

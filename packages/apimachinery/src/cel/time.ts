@@ -53,8 +53,14 @@ export function printDuration(duration: CelDuration): string {
 const RFC3339 =
   /^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})$/
 
-/** An RFC 3339 instant in nanoseconds since 1970; undefined when it is none. */
-export function readInstant(text: string): bigint | undefined {
+/** Nanoseconds since 1970, and minutes east of UTC as written. */
+export interface Instant {
+  readonly nanos: bigint
+  readonly offset: number
+}
+
+/** An RFC 3339 instant; undefined when it is none. */
+export function readInstant(text: string): Instant | undefined {
   const match = RFC3339.exec(text)
   if (match === null) return undefined
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [
@@ -67,7 +73,7 @@ export function readInstant(text: string): bigint | undefined {
   if (days === undefined || offset === undefined) return undefined
   const seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset * 60
   const fraction = (match[7] ?? '').slice(0, 9).padEnd(9, '0')
-  return BigInt(seconds) * SECOND + BigInt(fraction)
+  return { nanos: BigInt(seconds) * SECOND + BigInt(fraction), offset }
 }
 
 /** Minutes east of UTC. */
@@ -88,16 +94,16 @@ function daysSinceEpoch(year: number, month: number, day: number): number | unde
 
 /** timestamp("...") */
 export function readTimestamp(text: string): CelTimestamp | CelError {
-  const nanos = readInstant(text)
-  if (nanos !== undefined) return makeTimestamp(nanos)
+  const instant = readInstant(text)
+  if (instant !== undefined) return makeTimestamp(instant.nanos, instant.offset)
   return new CelError(`type conversion error from 'string' to 'google.protobuf.Timestamp'`)
 }
 
 /** A timestamp when it lies between the years 1 and 9999. */
-export function makeTimestamp(nanos: bigint): CelTimestamp | CelError {
+export function makeTimestamp(nanos: bigint, offset = 0): CelTimestamp | CelError {
   const seconds = floorDivide(nanos, SECOND)
   if (seconds < MIN_SECONDS || seconds > MAX_SECONDS) return new CelError('timestamp overflow')
-  return new CelTimestamp(nanos)
+  return new CelTimestamp(nanos, offset)
 }
 
 export function timestampOfSeconds(seconds: bigint): CelTimestamp | CelError {
@@ -114,18 +120,24 @@ export function makeDuration(nanos: bigint): CelDuration | CelError {
   return fitsInt(nanos) ? new CelDuration(nanos) : new CelError('integer overflow')
 }
 
-/** RFC 3339 in UTC with as many fractional digits as needed. */
+/** RFC 3339 with as many fractional digits as needed. */
 export function printTimestamp(timestamp: CelTimestamp): string {
   const seconds = secondsOf(timestamp)
   const fraction = (timestamp.nanos - seconds * SECOND)
     .toString()
     .padStart(9, '0')
     .replace(/0+$/, '')
-  const date = new Date(Number(seconds) * 1000)
+  const date = new Date((Number(seconds) + timestamp.offset * 60) * 1000)
   const year = String(date.getUTCFullYear()).padStart(4, '0')
   const text = `${year}-${two(date.getUTCMonth() + 1)}-${two(date.getUTCDate())}`
   const time = `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`
-  return `${text}T${time}${fraction === '' ? '' : `.${fraction}`}Z`
+  return `${text}T${time}${fraction === '' ? '' : `.${fraction}`}${printOffset(timestamp.offset)}`
+}
+
+function printOffset(minutes: number): string {
+  if (minutes === 0) return 'Z'
+  const size = Math.abs(minutes)
+  return `${minutes < 0 ? '-' : '+'}${two(Math.floor(size / 60))}:${two(size % 60)}`
 }
 
 function two(value: number): string {

@@ -64,9 +64,12 @@ export class CelDuration {
 /** An instant in nanoseconds since 1970, between the years 1 and 9999. */
 export class CelTimestamp {
   readonly nanos: bigint
+  /** Minutes east of UTC it was written with, and is printed with. */
+  readonly offset: number
 
-  constructor(nanos: bigint) {
+  constructor(nanos: bigint, offset = 0) {
     this.nanos = nanos
+    this.offset = offset
   }
 }
 

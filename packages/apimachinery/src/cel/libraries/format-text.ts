@@ -170,7 +170,7 @@ function printDouble(value: number, verb: 'f' | 'e', precision: number): string 
   const power = Math.abs(Number(exponent)).toString().padStart(2, '0')
   const sign = Number(exponent) < 0 ? '\u207b' : ''
   const raised = Array.from(power, digit => SUPERSCRIPTS[Number(digit)])
-  return `${digits}\u202f×\u202f10${sign}${raised.join('')}`
+  return `${digits}×10${sign}${raised.join('')}`
 }
 
 function groupDigits(text: string): string {

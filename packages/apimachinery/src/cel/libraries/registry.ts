@@ -2,6 +2,7 @@
 // Ref: apiserver/pkg/cel/environment/base.go
 
 import { FunctionSet, type Library } from '../function.ts'
+import { AUTHORIZATION } from './authorizer.ts'
 import { CONVERSIONS } from './conversions.ts'
 import { KUBERNETES_LISTS, LISTS, MAP_INSERTION, SETS } from './lists.ts'
 import { NAMED_FORMATS } from './named-format.ts'
@@ -17,7 +18,16 @@ import { URLS } from './url.ts'
 const LANGUAGE: readonly Library[] = [STANDARD, CONVERSIONS, OPTIONALS, MAP_INSERTION]
 const EXTENSIONS: readonly Library[] = [STRINGS, LISTS, SETS]
 const KUBERNETES: readonly Library[] = [
-  ...[KUBERNETES_LISTS, NAMED_FORMATS, NETWORK, QUANTITIES, REGEX_SEARCH, SEMVERS, URLS],
+  ...[
+    KUBERNETES_LISTS,
+    NAMED_FORMATS,
+    NETWORK,
+    QUANTITIES,
+    REGEX_SEARCH,
+    SEMVERS,
+    URLS,
+    AUTHORIZATION,
+  ],
 ]
 
 export const KUBERNETES_LIBRARIES: readonly Library[] = [

@@ -96,11 +96,11 @@ const ARITHMETIC: Library = {
     ],
     add_duration_timestamp: [
       '(duration, timestamp) -> timestamp',
-      (a: CelDuration, b: CelTimestamp) => makeTimestamp(a.nanos + b.nanos),
+      (a: CelDuration, b: CelTimestamp) => makeTimestamp(a.nanos + b.nanos, b.offset),
     ],
     add_timestamp_duration: [
       '(timestamp, duration) -> timestamp',
-      (a: CelTimestamp, b: CelDuration) => makeTimestamp(a.nanos + b.nanos),
+      (a: CelTimestamp, b: CelDuration) => makeTimestamp(a.nanos + b.nanos, a.offset),
     ],
     add_int64: ['(int, int) -> int', (a: bigint, b: bigint) => int(a + b)],
     add_list: ['(list(A), list(A)) -> list(A)', (a: CelList, b: CelList) => a.add(b)],
@@ -116,7 +116,7 @@ const ARITHMETIC: Library = {
     subtract_int64: ['(int, int) -> int', (a: bigint, b: bigint) => int(a - b)],
     subtract_timestamp_duration: [
       '(timestamp, duration) -> timestamp',
-      (a: CelTimestamp, b: CelDuration) => makeTimestamp(a.nanos - b.nanos),
+      (a: CelTimestamp, b: CelDuration) => makeTimestamp(a.nanos - b.nanos, a.offset),
     ],
     subtract_timestamp_timestamp: [
       '(timestamp, timestamp) -> duration',

@@ -46,7 +46,6 @@ export function readRequestUri(text: string): Parts | string {
 }
 
 function readParts(text: string): Parts {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a URL must not hold.
   if (/[\x00-\x1f\x7f]/.test(text)) {
     throw new Malformed('net/url: invalid control character in URL')
   }
