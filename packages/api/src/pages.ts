@@ -9,6 +9,7 @@ import type { Health } from './health.ts'
 import type { Metrics } from './metrics.ts'
 import type { RequestInfo } from './request-info.ts'
 import { versionInfo } from './version.ts'
+import { Web } from './web.ts'
 
 export interface PagesOptions {
   readonly discovery: Discovery
@@ -32,8 +33,8 @@ export class Pages {
   constructor(options: PagesOptions) {
     this.#options = options
     const { discovery, health, metrics, issuer } = options
+    const web = new Web({ paths: () => this.#paths(), issuer })
     this.#pages = new Map<string, Page>([
-      ['/', () => jsonReply(200, { paths: this.#paths() })],
       ['/version', () => jsonReply(200, versionInfo())],
       ['/api', request => this.#root(request, 'core', () => jsonReply(200, discovery.versions()))],
       [
@@ -43,11 +44,7 @@ export class Pages {
       ['/metrics', () => ({ ...textReply(200, metrics.render()), contentType: PROMETHEUS_TYPE })],
       ['/openapi/v2', request => options.openApi.v2(request)],
       ['/openapi/v3', () => options.openApi.root()],
-      [
-        '/.well-known/openid-configuration',
-        () => cachedJson(issuer.configuration(), 'application/json'),
-      ],
-      ['/openid/v1/jwks', () => cachedJson(issuer.jwks(), 'application/jwk-set+json')],
+      ...Web.paths.map((path): [string, Page] => [path, request => web.reply(request)]),
       ...health
         .paths()
         .map((path): [string, Page] => [path, (_request, query) => health.reply(path, query)]),
@@ -131,13 +128,4 @@ const withVary = (reply: Reply): Reply => ({
 function listOr404(list: ReturnType<Discovery['resourceList']>): Reply {
   if (list === undefined) throw unknownResource()
   return jsonReply(200, list)
-}
-
-function cachedJson(text: string, contentType: string): Reply {
-  return {
-    code: 200,
-    contentType,
-    headers: { 'cache-control': 'public, max-age=3600' },
-    body: { type: 'bytes', bytes: text },
-  }
 }
