@@ -151,6 +151,8 @@ export interface Strategy {
 export interface StoredSubresource {
   readonly type: 'stored'
   readonly verbs: readonly ResourceVerb[]
+  /** Field paths that this door resets, and its writers therefore never own: spec unless given. */
+  readonly resetFields?: readonly (readonly string[])[]
   /**
    * Makes the object that an update through this door would store: starts from `live` and takes from `sent` only what
    * this door owns. For the main door the resource's own `merge` applies.
@@ -215,6 +217,10 @@ export interface Resource {
   readonly keyPrefix: string
   readonly schema: SchemaNode
   readonly strategy: Strategy
+  /** Field paths that the main door resets: status where that has a door of its own, unless given. */
+  readonly resetFields?: readonly (readonly string[])[]
+  /** The group that errors of validation name, when it is not the served one: events.k8s.io Events are core's. */
+  readonly errorGroup?: string
   /** What a PUT or PATCH of the main resource may not change: keeps `live`'s status when /status is a door of its own. */
   readonly merge?: (sent: KubeObject, live: KubeObject) => KubeObject
   readonly subresources: ReadonlyMap<string, Subresource>

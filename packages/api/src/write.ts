@@ -184,7 +184,7 @@ function metaRules(resource: Resource): Parameters<typeof validateObjectMeta>[1]
 function refuseInvalid(resource: Resource, obj: KubeObject, errors: readonly FieldError[]): void {
   if (errors.length === 0) return
   throw invalid(
-    { group: resource.gvr.group, kind: resource.names.kind },
+    { group: resource.errorGroup ?? resource.gvr.group, kind: resource.names.kind },
     obj.metadata.name ?? '',
     errors,
   )
@@ -263,8 +263,9 @@ async function nextState(
   const rules = ruleContext(ctx, write.dryRun)
   const sent = await request.next(cloneJson(live))
   checkIdentity(ctx, sent, live)
+  // Ownership follows what was asked for: fields that the door then puts back are nobody's either.
+  if (write.tracksItself !== true) trackManager(ctx, live, sent, write)
   let next = throughDoor(resource, subresource as StoredSubresource | undefined, sent, live)
-  if (write.tracksItself !== true) trackManager(ctx, live, next, write)
   next = (await server.admission.mutate(attributes(ctx, 'UPDATE', next, live, write))) ?? next
   next = throughDoor(resource, subresource as StoredSubresource | undefined, next, live)
   checkRevision(ctx, sent, live)
@@ -316,7 +317,9 @@ function checkRevision(ctx: RequestContext, sent: KubeObject, live: KubeObject):
     badValue: 0,
     detail: 'must be specified for an update',
   } as const
-  throw invalid({ group: resource.gvr.group, kind: resource.names.kind }, info.name, [cause])
+  // NOTE: upstream names the resource where every other 422 names the kind.
+  const { group, resource: kind } = resource.gvr
+  throw invalid({ group, kind }, info.name, [cause])
 }
 
 /** What a client cannot change, however it tries. */
@@ -381,8 +384,13 @@ export function resetFieldsOf({
   resource,
   subresource,
 }: RequestContext): readonly (readonly string[])[] {
-  if (subresource !== undefined)
+  if (subresource?.type === 'stored' && subresource.resetFields !== undefined) {
+    return subresource.resetFields
+  }
+  if (subresource !== undefined) {
     return resource.crd === undefined ? [['spec']] : [['metadata'], ['spec']]
+  }
+  if (resource.resetFields !== undefined) return resource.resetFields
   return resource.dropStatusOnCreate === undefined ? [] : [['status']]
 }
 

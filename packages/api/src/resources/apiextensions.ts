@@ -14,6 +14,9 @@ import {
 import type { Column, Resource, Strategy } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, NAME } from './columns.ts'
+import { ensureObject, objectsAt } from './reading.ts'
+
+const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io'
 
 const CREATED_AT: Column = {
   name: 'Created At',
@@ -29,6 +32,31 @@ function prepareForUpdate(obj: KubeObject, old: KubeObject): void {
   if (obj.spec === old.spec && status !== undefined) obj.status = status
 }
 
+const TERMINATING = {
+  type: 'Terminating',
+  status: 'True',
+  reason: 'InstanceDeletionPending',
+  message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
+}
+
+/** Instances go first: the finalizer holds the definition until controllers/crd.ts has deleted them. */
+function beginDeletion(obj: KubeObject, now: Date): void {
+  const { metadata } = obj
+  delete metadata.deletionGracePeriodSeconds
+  // The spec is as it was, and the generation counts nothing else here.
+  if (metadata.generation !== undefined) metadata.generation -= 1
+  const finalizers = metadata.finalizers ?? []
+  if (!finalizers.includes(CLEANUP_FINALIZER)) {
+    metadata.finalizers = [...finalizers, CLEANUP_FINALIZER]
+  }
+  const lastTransitionTime = `${now.toISOString().slice(0, 19)}Z`
+  const status = ensureObject(obj, 'status')
+  status.conditions = [
+    ...objectsAt(status, 'conditions').filter(({ type }) => type !== TERMINATING.type),
+    { ...TERMINATING, lastTransitionTime },
+  ]
+}
+
 const strategy: Strategy = {
   hasGeneration: true,
   allowUnconditionalUpdate: false,
@@ -37,6 +65,7 @@ const strategy: Strategy = {
   default: defaultCrd,
   prepareForCreate: prepareCrdForCreate,
   prepareForUpdate,
+  beginDeletion,
   validate: validateCrd,
   validateUpdate: validateCrdUpdate,
 }

@@ -58,7 +58,10 @@ export interface BuiltinSpec {
   readonly subresources?: Readonly<Record<string, Subresource>>
   /** What a PUT of the main resource may not change; keeps status when `status` is set and this is not. */
   readonly merge?: Resource['merge']
-  readonly more?: Pick<Resource, 'onRead' | 'onStore' | 'ttlSeconds' | 'returnsDeleted'>
+  readonly more?: Pick<
+    Resource,
+    'onRead' | 'onStore' | 'ttlSeconds' | 'returnsDeleted' | 'resetFields' | 'errorGroup'
+  >
 }
 
 /** A Resource of a kind in the built-in field table. */

@@ -206,6 +206,7 @@ function certificateErrors(obj: KubeObject, old: KubeObject): FieldError[] {
 const approval: StoredSubresource = {
   type: 'stored',
   verbs: ['get', 'patch', 'update'],
+  resetFields: [['spec'], ['status', 'certificate']],
   merge: (sent, live) => {
     const status: JsonObject = { ...(live.status as JsonObject | undefined) }
     const conditions = conditionsOf(sent)
@@ -275,6 +276,7 @@ const requests = builtin({
     ],
   },
   subresources: { approval },
+  more: { resetFields: [['spec'], ['status']] },
   selectableFields: { 'spec.signerName': obj => textAt(obj, 'spec.signerName') },
   columns: [
     NAME,

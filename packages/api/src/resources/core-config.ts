@@ -18,6 +18,7 @@ import { builtin } from './builtin.ts'
 import { AGE, column, NAME, textColumn } from './columns.ts'
 import { goJsonSyntaxError } from './json-syntax.ts'
 import { ensureObject, fillEmpty, mapAt, textAt, valueAt } from './reading.ts'
+import { tlsPairProblem } from './tls-pair.ts'
 
 /** Of all values together; etcd's own limit on a request is 1.5 MiB. */
 const DATA_BYTES_MAX = 1024 * 1024
@@ -141,7 +142,15 @@ function secretErrors(obj: KubeObject): FieldError[] {
   return [...errors, ...(rule?.(obj) ?? [])]
 }
 
+/** A pair that does not fit is stored all the same, and said to be one. */
+function secretWarnings(obj: KubeObject): string[] {
+  if (textAt(obj, 'type') !== 'kubernetes.io/tls') return []
+  const problem = tlsPairProblem(decoded(obj, 'tls.crt') ?? '', decoded(obj, 'tls.key') ?? '')
+  return problem === undefined ? [] : [problem]
+}
+
 const secretStrategy: Strategy = {
+  warnings: secretWarnings,
   default: obj => {
     mergeStringData(obj)
     fillEmpty(obj, { type: 'Opaque' })

@@ -270,5 +270,10 @@ export const groupedEvents: Resource = builtin({
     ...selectable('regarding'),
     reportingController: obj => eitherText(obj, 'reportingComponent', 'reportingController'),
   },
-  more: { ttlSeconds: EVENT_TTL_SECONDS, onRead: fromCoreEvent, onStore: toCoreEvent },
+  more: {
+    ttlSeconds: EVENT_TTL_SECONDS,
+    onRead: fromCoreEvent,
+    onStore: toCoreEvent,
+    errorGroup: '',
+  },
 })

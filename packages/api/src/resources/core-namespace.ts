@@ -34,6 +34,11 @@ const strategy: Strategy = {
     ensureObject(obj, 'spec').finalizers = [...finalizers, NAMESPACE_FINALIZER]
   },
   validate: obj => finalizerErrors(obj),
+  beginDeletion: obj => {
+    delete obj.metadata.deletionGracePeriodSeconds
+    ensureObject(obj, 'status').phase = 'Terminating'
+  },
+  isHeld: obj => textsAt(obj, 'spec.finalizers').length > 0,
 }
 
 function finalizerErrors(obj: KubeObject): FieldError[] {
@@ -65,6 +70,7 @@ function phaseErrors(obj: KubeObject): FieldError[] {
 const finalize: StoredSubresource = {
   type: 'stored',
   verbs: ['update'],
+  resetFields: [['status']],
   merge: onlyFields('spec'),
   validateUpdate: obj => finalizerErrors(obj),
 }
