@@ -94,7 +94,7 @@ async function lock(directory: string): Promise<() => Promise<void>> {
   const holder = new DatabaseSync(join(directory, 'lock'))
   const pidFile = join(directory, 'server.pid')
   try {
-    holder.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE')
+    holder.exec('PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE')
   } catch (error) {
     holder.close()
     if (sqliteCodeOf(error) !== SQLITE_BUSY) throw error
