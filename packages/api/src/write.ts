@@ -364,12 +364,12 @@ function updateErrors(
 ): readonly FieldError[] {
   const { resource } = ctx
   const door = ctx.subresource as StoredSubresource | undefined
-  const meta = [
-    ...validateObjectMeta(next.metadata, metaRules(resource)),
-    // Upstream checks these in the strategy and again for every kind, and clients see both.
-    ...validateObjectMetaUpdate(next.metadata, live.metadata),
-    ...validateObjectMetaUpdate(next.metadata, live.metadata),
-  ]
+  const always = validateObjectMeta(next.metadata, metaRules(resource))
+  const changes = validateObjectMetaUpdate(next.metadata, live.metadata)
+  // Upstream checks these in the strategy and again for every kind, and clients see both. Strategies of custom
+  // resources check the changes only.
+  const again = resource.crd === undefined ? [...always, ...changes] : changes
+  const meta = [...always, ...changes, ...again]
   const part = ctx.info.subresource === 'status' ? 'status' : 'object'
   const custom = customErrors(resource, next, { old: live, earlier: meta, part }, rules)
   const own =

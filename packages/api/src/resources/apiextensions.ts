@@ -4,6 +4,7 @@
 
 import {
   defaultCrd,
+  isObject,
   type KubeObject,
   prepareCrdForCreate,
   prepareCrdForUpdate,
@@ -14,7 +15,7 @@ import {
 import type { Column, Resource, Strategy } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, NAME } from './columns.ts'
-import { ensureObject, objectsAt } from './reading.ts'
+import { ensureObject, objectAt, objectsAt } from './reading.ts'
 
 const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io'
 
@@ -63,7 +64,11 @@ const strategy: Strategy = {
   // The name is the plural and the group; validateCrd says so, and checks what else a name must be.
   validateName: () => [],
   default: defaultCrd,
-  prepareForCreate: prepareCrdForCreate,
+  prepareForCreate: obj => {
+    const empty = obj.status
+    prepareCrdForCreate(obj)
+    if (isObject(empty)) obj.status = { ...empty, ...objectAt(obj, 'status') }
+  },
   prepareForUpdate,
   beginDeletion,
   validate: validateCrd,
