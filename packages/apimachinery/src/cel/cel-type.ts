@@ -130,7 +130,7 @@ export function unwrapOptional(type: CelType): CelType | undefined {
 export const TYPE_NAMES: ReadonlyMap<string, CelType> = new Map(
   [
     ...[BOOL, BYTES, DOUBLE, DURATION, INT, NULL, STRING, TIMESTAMP, TYPE, UINT],
-    ...[URL, QUANTITY, SEMVER, NAMED_FORMAT, IP, CIDR],
+    ...[IP, CIDR],
     ...[listOf(DYN), mapOf(DYN, DYN), optionalOf(DYN)],
   ].map(type => [type.name, type]),
 )
@@ -139,6 +139,7 @@ const AUTHORIZATION_TYPES = ['Authorizer', 'PathCheck', 'GroupCheck', 'ResourceC
 
 const BY_SPELLING: ReadonlyMap<string, CelType> = new Map([
   ...TYPE_NAMES,
+  ...[URL, QUANTITY, SEMVER, NAMED_FORMAT].map(type => [type.name, type] as const),
   ...AUTHORIZATION_TYPES.map(name => {
     const type = new CelType('struct', `kubernetes.authorization.${name}`)
     return [type.name, type] as const

@@ -24,6 +24,19 @@ const OPERATORS = [
   ...['==', '!=', '<=', '>=', '&&', '||', '<', '>', '[', ']', '{', '}', '(', ')'],
   ...['.', ',', '-', '!', '?', ':', '+', '*', '/', '%'],
 ]
+const ESCAPE =
+  '\\\\(?:[abfnrtv"\'\\\\?`]|[0-3][0-7][0-7]|[xX][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})'
+/** What the lexer has looked at when it finds that no token starts like this. */
+const UNKNOWN = new RegExp(
+  [
+    `"(?:${ESCAPE}|[^\\\\"\\n\\r])*(?:\\\\.|[^])?`,
+    `'(?:${ESCAPE}|[^\\\\'\\n\\r])*(?:\\\\.|[^])?`,
+    '`[A-Za-z0-9_.\\-/ ]*[^]?',
+    '[=&|][^]?',
+    '[^]',
+  ].join('|'),
+  'uy',
+)
 const SPACE = /[\t \r\n\f]+/y
 const COMMENT = /\/\/[^\n]*/y
 const DOUBLE =
@@ -32,8 +45,6 @@ const UINT = /(?:0x[0-9a-fA-F]+|[0-9]+)[uU]/y
 const INT = /(?:0x[0-9a-fA-F]+|[0-9]+)/y
 const IDENT = /[A-Za-z_][A-Za-z0-9_]*/y
 const ESCAPED_IDENT = /`[A-Za-z0-9_.\-/ ]+`/y
-const ESCAPE =
-  '\\\\(?:[abfnrtv"\'\\\\?`]|[0-3][0-7][0-7]|[xX][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})'
 const STRING = new RegExp(
   [
     `[rR](?:"""[^]*?"""|'''[^]*?'''|"[^"\\n\\r]*"|'[^'\\n\\r]*')`,
@@ -58,10 +69,9 @@ export function tokenize(source: Source): Token[] {
     }
     const token = next(text, offset)
     if (token === undefined) {
-      const char = String.fromCodePoint(text.codePointAt(offset) ?? 0)
-      const rest = /^["']/.test(char) ? text.slice(offset) : char
-      source.report(offset, `Syntax error: token recognition error at: '${escapeControl(rest)}'`)
-      offset += rest.length
+      const bad = match(UNKNOWN, text, offset) ?? ''
+      source.report(offset, `Syntax error: token recognition error at: '${bad}'`)
+      offset += bad.length
       continue
     }
     tokens.push(token)
@@ -97,8 +107,4 @@ const PATTERNS: readonly (readonly [TokenKind, RegExp])[] = [
 function match(pattern: RegExp, text: string, offset: number): string | undefined {
   pattern.lastIndex = offset
   return pattern.exec(text)?.[0]
-}
-
-function escapeControl(text: string): string {
-  return text.replaceAll('\n', '\\n').replaceAll('\r', '\\r').replaceAll('\t', '\\t')
 }

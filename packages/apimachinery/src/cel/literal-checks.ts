@@ -12,7 +12,8 @@ import { CelError, type CelValue } from './value.ts'
 
 /** What a function reads from a literal first argument. */
 const LITERAL_ARGUMENTS: Readonly<Record<string, (literal: CelValue) => unknown>> = {
-  duration: value => typeof value === 'string' && readDuration(value),
+  duration: value =>
+    typeof value === 'string' ? readDuration(value) : new CelError('not a duration'),
   timestamp: value =>
     typeof value === 'bigint'
       ? timestampOfSeconds(value)

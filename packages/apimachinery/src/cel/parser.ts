@@ -5,6 +5,7 @@ import type { Expr, MapEntry, StructField } from './ast.ts'
 import { type Token, tokenize } from './lexer.ts'
 import { expandMacro, MacroError, type MacroSet, type NodeFactory } from './macros.ts'
 import type { Source } from './source.ts'
+import { SyntaxFailure, startOr, startsExpression, unexpected } from './syntax-error.ts'
 import { EscapeError, unquoteBytes, unquoteString } from './unquote.ts'
 import { CelUint, fitsInt, fitsUint } from './value.ts'
 
@@ -44,19 +45,6 @@ export function parse(source: Source, macros: MacroSet): Parsed {
   }
 }
 
-class SyntaxFailure extends Error {
-  override readonly name = 'SyntaxFailure'
-  readonly offset: number
-
-  constructor(offset: number, message: string) {
-    super(message)
-    this.offset = offset
-  }
-}
-
-const START_OF_EXPR =
-  "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
-
 /** Binary operators from the loosest to the tightest, below && and ||. */
 const RELATIONS: Readonly<Record<string, string>> = {
   '==': '_==_',
@@ -89,8 +77,7 @@ class Parser implements NodeFactory {
     const token = this.#peek()
     if (token.kind !== 'end') {
       const single = this.#tokens[this.#at + 1]?.kind === 'end'
-      const verb = single ? 'extraneous' : 'mismatched'
-      this.#fail(token, `${verb} input '${token.text}' expecting <EOF>`)
+      this.#fail(token, unexpected(token, single, '<EOF>'))
     }
     return expr
   }
@@ -204,7 +191,7 @@ class Parser implements NodeFactory {
       if (bracket === undefined) return expr
       const fn = this.#accept('?') === undefined ? '_[_]' : '_[?_]'
       const id = this.newId(bracket.offset)
-      const index = this.#expr()
+      const index = this.#exprOr(fn === '_[_]' ? ['?'] : [])
       this.#expect(']')
       expr = { kind: 'call', id, fn, target: undefined, args: [expr, index] }
     }
@@ -214,11 +201,14 @@ class Parser implements NodeFactory {
     const optional = this.#accept('?') !== undefined
     const token = this.#peek()
     if (token.kind !== 'ident' && token.kind !== 'escaped-ident') {
-      this.#fail(token, `no viable alternative at input '.${token.text}'`)
+      if (optional) this.#fail(token, unexpected(token, false, '{IDENTIFIER, ESC_IDENTIFIER}'))
+      this.#fail(
+        token,
+        `no viable alternative at input '.${token.kind === 'end' ? '' : token.text}'`,
+      )
     }
-    if (KEYWORD_TOKENS.has(token.text)) {
-      this.#fail(token, `mismatched input '${token.text}' expecting IDENTIFIER`)
-    }
+    if (token.text === 'in') this.#fail(token, `no viable alternative at input '.in'`)
+    if (KEYWORD_VALUES.has(token.text)) this.#fail(token, unexpected(token, false, 'IDENTIFIER'))
     this.#at++
     const field = token.kind === 'ident' ? token.text : token.text.slice(1, -1)
     const open = token.kind === 'ident' && !optional ? this.#accept('(') : undefined
@@ -258,7 +248,7 @@ class Parser implements NodeFactory {
       case 'operator':
         return this.#bracketed(token)
       default:
-        return this.#fail(token, `mismatched input '${token.text}' expecting ${START_OF_EXPR}`)
+        return this.#fail(token, unexpected(token, false, startOr()))
     }
   }
 
@@ -278,24 +268,26 @@ class Parser implements NodeFactory {
         return this.#mapLiteral(token)
       default:
         this.#at--
-        return this.#fail(
-          token,
-          `${this.#oddOneOut()} input '${token.text}' expecting ${START_OF_EXPR}`,
-        )
+        return this.#fail(token, unexpected(token, this.#isStray(), startOr()))
     }
   }
 
-  /** ANTLR calls a token extraneous when leaving it out would help. */
-  #oddOneOut(): string {
-    const following = this.#tokens[this.#at + 1]
-    const starts = following !== undefined && /^[[{(.\-!]$|^[^\W]/.test(following.text)
-    return starts && following?.kind !== 'end' ? 'extraneous' : 'mismatched'
+  /** Whether an expression would start if this token was left out. */
+  #isStray(): boolean {
+    return startsExpression(this.#tokens[this.#at + 1])
+  }
+
+  /** An expression where one of `others` may stand as well, which only errors tell. */
+  #exprOr(others: readonly string[]): Expr {
+    const token = this.#peek()
+    if (startsExpression(token)) return this.#expr()
+    return this.#fail(token, unexpected(token, this.#isStray(), startOr(...others)))
   }
 
   #identifier(dot: Token | undefined): Expr {
     const token = this.#peek()
     if (token.kind !== 'ident') {
-      this.#fail(token, `mismatched input '${token.text}' expecting IDENTIFIER`)
+      this.#fail(token, unexpected(token, false, 'IDENTIFIER'))
     }
     const keyword = dot === undefined ? this.#keyword(token) : undefined
     if (keyword !== undefined) return keyword
@@ -320,7 +312,7 @@ class Parser implements NodeFactory {
       return { kind: 'literal', id: this.newId(token.offset), value }
     }
     if (token.text === 'in') {
-      this.#fail(token, `${this.#oddOneOut()} input 'in' expecting ${START_OF_EXPR}`)
+      this.#fail(token, unexpected(token, this.#isStray(), startOr()))
     }
     return undefined
   }
@@ -355,7 +347,7 @@ class Parser implements NodeFactory {
       const name = token.kind === 'ident' ? token.text : token.text.slice(1, -1)
       const id = this.newId(this.#expect(':').offset)
       fields.push({ id, name, value: this.#expr(), optional })
-      if (this.#accept(',') === undefined && !this.#isOperator(this.#at, '}')) this.#expect('}')
+      this.#endOfItem('}')
     }
     return fields
   }
@@ -366,8 +358,8 @@ class Parser implements NodeFactory {
     const optional: number[] = []
     while (!this.#closes(']')) {
       if (this.#accept('?') !== undefined) optional.push(elements.length)
-      elements.push(this.#expr())
-      if (this.#accept(',') === undefined && !this.#isOperator(this.#at, ']')) this.#expect(']')
+      elements.push(elements.length === 0 ? this.#exprOr(['?', ']', ',']) : this.#expr())
+      this.#endOfItem(']')
     }
     return { kind: 'list', id, elements, optional }
   }
@@ -377,10 +369,10 @@ class Parser implements NodeFactory {
     const entries: MapEntry[] = []
     while (!this.#closes('}')) {
       const optional = this.#accept('?') !== undefined
-      const key = this.#expr()
+      const key = entries.length === 0 ? this.#exprOr(['?', '}', ',']) : this.#expr()
       const entryId = this.newId(this.#expect(':').offset)
       entries.push({ id: entryId, key, value: this.#expr(), optional })
-      if (this.#accept(',') === undefined && !this.#isOperator(this.#at, '}')) this.#expect('}')
+      this.#endOfItem('}')
     }
     return { kind: 'map', id, entries }
   }
@@ -389,8 +381,8 @@ class Parser implements NodeFactory {
   #list(close: string): Expr[] {
     const items: Expr[] = []
     if (this.#accept(close) !== undefined) return items
-    do items.push(this.#expr())
-    while (this.#accept(',') !== undefined)
+    items.push(this.#exprOr([close]))
+    while (this.#accept(',') !== undefined) items.push(this.#expr())
     this.#expect(close)
     return items
   }
@@ -451,13 +443,34 @@ class Parser implements NodeFactory {
     return this.#tokens[this.#at++]
   }
 
+  /** A comma or the closing symbol, which is left where it is. */
+  #endOfItem(close: string): void {
+    if (this.#accept(',') !== undefined || this.#isOperator(this.#at, close)) return
+    const token = this.#peek()
+    const single = this.#isOperator(this.#at + 1, close)
+    this.#fail(token, unexpected(token, single, `{'${close}', ','}`))
+  }
+
   #expect(text: string): Token {
     const token = this.#peek()
     const accepted = this.#accept(text)
     if (accepted !== undefined) return accepted
     const single = this.#isOperator(this.#at + 1, text)
-    if (single) this.#fail(token, `extraneous input '${token.text}' expecting '${text}'`)
-    return this.#fail(token, `mismatched input '${token.text}' expecting '${text}'`)
+    // What follows could go on if only this symbol was there.
+    const absent =
+      text === ':' ? startsExpression(token) : token.kind === 'end' && this.#openBrackets() === 1
+    if (!single && absent) this.#fail(token, `missing '${text}' at '${token.text}'`)
+    return this.#fail(token, unexpected(token, single, `'${text}'`))
+  }
+
+  #openBrackets(): number {
+    let open = 0
+    for (const { kind, text } of this.#tokens.slice(0, this.#at)) {
+      if (kind !== 'operator') continue
+      if ('([{'.includes(text)) open++
+      else if (')]}'.includes(text)) open--
+    }
+    return open
   }
 
   #fail(token: Token, message: string): never {
@@ -466,7 +479,6 @@ class Parser implements NodeFactory {
 }
 
 /** Words the lexer gives a token of their own, so that they can not even be field names. */
-const KEYWORD_TOKENS: ReadonlySet<string> = new Set(['true', 'false', 'null', 'in'])
 const KEYWORD_VALUES: ReadonlyMap<string, boolean | null> = new Map<string, boolean | null>([
   ['true', true],
   ['false', false],

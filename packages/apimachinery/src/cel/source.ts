@@ -30,8 +30,9 @@ export class Source {
     const located = this.#issues.map(issue => ({ issue, at: this.#locate(issue.offset) }))
     located.sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column)
     const shown = located.slice(0, MAX_ISSUES).map(({ issue, at }) => {
-      const line = lines[at.line - 1] ?? ''
-      return `ERROR: <input>:${at.line}:${at.column + 1}: ${issue.message}${snippet(line, at.column)}`
+      const line = lines[at.line - 1]
+      const shown = line === undefined ? '' : snippet(line, at.column)
+      return `ERROR: <input>:${at.line}:${at.column + 1}: ${issue.message}${shown}`
     })
     if (located.length > MAX_ISSUES) {
       shown.push(`${located.length - MAX_ISSUES} more errors were truncated`)

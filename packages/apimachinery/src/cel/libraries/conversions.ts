@@ -110,6 +110,11 @@ export const CONVERSIONS: Library = {
   },
   duration: {
     duration_to_duration: ['(duration) -> duration', same],
+    // Declared upstream, but no integer converts.
+    int64_to_duration: [
+      '(int) -> duration',
+      () => new CelError("type conversion error from 'int' to 'google.protobuf.Duration'"),
+    ],
     string_to_duration: ['(string) -> duration', readDuration],
   },
   int: {
