@@ -1,114 +1,24 @@
-// podless kubeconfig: prints credentials for a person, for istiod, or for a ServiceAccount.
-// Certificates are signed here with the data folder's CA; ServiceAccount tokens are asked of the running server.
+// The command line of `podless kubeconfig`. The work is in ../kubeconfig.ts, loaded when the command runs.
 
-import { access } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
-import { ISTIOD_GROUP } from '@podless/api'
-import {
-  createClientCertificate,
-  kubeconfig as kubeconfigText,
-  openPki,
-  type Pki,
-  PkiError,
-} from '@podless/identity'
-import { type AdminAccess, postJson, readAdminAccess } from '../admin-access.ts'
-import { parseDuration } from '../duration.ts'
-import { CliError, EXIT } from '../exit.ts'
+import type { Command } from 'commander'
+import { dataOption, option } from '../options.ts'
 
-export interface KubeconfigOptions {
-  readonly data: string
-  readonly group?: readonly string[]
-  readonly ttl?: string
-  readonly server?: string
-  readonly namespace?: string
-}
-
-interface Profile {
-  readonly user: string
-  readonly groups: readonly string[]
-  readonly ttl: string
-}
-
-/** Names that stand for a role; anything else is a user of that name. */
-const PROFILES: Readonly<Record<string, Profile>> = {
-  admin: { user: 'kubernetes-admin', groups: ['system:masters'], ttl: '365d' },
-  istiod: { user: 'istiod', groups: [ISTIOD_GROUP], ttl: '365d' },
-}
-const USER_TTL = '24h'
-const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/
-
-export async function kubeconfig(who: string, options: KubeconfigOptions): Promise<void> {
-  const data = resolve(options.data)
-  const pki = await openExisting(data)
-  const admin = await readAdminAccess(join(data, 'admin.kubeconfig'))
-  const server = options.server ?? admin.server
-  const account = SERVICE_ACCOUNT.exec(who)
-  const user =
-    account === null
-      ? certificateOf(pki, who, options)
-      : await tokenOf(admin, account[1]!, account[2]!, options)
-  const namespace = options.namespace ?? account?.[1]
-  const text = kubeconfigText({
-    name: PROFILES[who] === undefined ? who : `podless-${who}`,
-    server,
-    ca: pki.authority.certificate,
-    user,
-    ...(namespace === undefined ? {} : { namespace }),
-  })
-  process.stdout.write(text)
-}
-
-async function openExisting(data: string): Promise<Pki> {
-  try {
-    await access(join(data, 'pki', 'ca.crt'))
-    return await openPki(data, { now: new Date() })
-  } catch (error) {
-    if (error instanceof PkiError) throw new CliError(EXIT.data, error.message, { cause: error })
-    throw new CliError(
-      EXIT.data,
-      `${data} holds no keys yet; start the server there once with podless up, or name its folder with --data`,
-      { cause: error },
-    )
-  }
-}
-
-function certificateOf(
-  pki: Pki,
-  who: string,
-  { group, ttl }: KubeconfigOptions,
-): { certificate: string; key: string } {
-  const profile = PROFILES[who] ?? { user: who, groups: [], ttl: USER_TTL }
-  const made = createClientCertificate(pki.authority, {
-    user: profile.user,
-    groups: [...profile.groups, ...(group ?? [])],
-    now: new Date(),
-    ttlSeconds: parseDuration(ttl ?? profile.ttl, '--ttl'),
-  })
-  return { certificate: made.certificate, key: made.key }
-}
-
-async function tokenOf(
-  admin: AdminAccess,
-  namespace: string,
-  name: string,
-  { group, ttl }: KubeconfigOptions,
-): Promise<{ token: string }> {
-  if (group !== undefined)
-    throw new CliError(
-      EXIT.usage,
-      '--group does not go with a ServiceAccount: its groups follow from its namespace',
-    )
-  const expirationSeconds = parseDuration(ttl ?? USER_TTL, '--ttl')
-  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/serviceaccounts/${encodeURIComponent(name)}/token`
-  const answer = await postJson(admin, path, {
-    apiVersion: 'authentication.k8s.io/v1',
-    kind: 'TokenRequest',
-    spec: { expirationSeconds },
-  })
-  const { status, message } = answer as { status?: { token?: string }; message?: string }
-  if (typeof status?.token === 'string') return { token: status.token }
-  throw new CliError(
-    EXIT.unavailable,
-    `no token for ${namespace}/${name}: ${message ?? 'the server gave none'}; create it with kubectl create serviceaccount ${name} -n ${namespace}`,
-  )
+export function addKubeconfig(root: Command): void {
+  const command = root
+    .command('kubeconfig')
+    .argument('<who>', 'admin, istiod, a user name, or system:serviceaccount:NAMESPACE:NAME')
+    .description('print a kubeconfig with its credentials inside')
+  const options = [
+    dataOption(),
+    option('--ttl <duration>', 'how long the credentials last, such as 1h or 30d', 'TTL'),
+    option('--server <url>', 'server URL to write', 'SERVER'),
+  ]
+  for (const item of options) command.addOption(item)
+  command
+    .option('--group <name...>', 'groups of the user, repeatable')
+    .option('--namespace <name>', 'default namespace of the context')
+    .action(async (who, values) => {
+      const { kubeconfig } = await import('../kubeconfig.ts')
+      await kubeconfig(who, values)
+    })
 }

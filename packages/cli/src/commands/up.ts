@@ -1,262 +1,60 @@
-// podless up: opens the store and the keys, starts the API server, and ends it cleanly on SIGTERM or SIGINT.
-// Calls identity for keys, storage for the engine, api for the server.
+// The command line of `podless up`. The work is in ../up.ts, loaded when the command runs.
 
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
-import { isIP } from 'node:net'
-import { hostname } from 'node:os'
-import { join, resolve } from 'node:path'
-import {
-  type ApiServer,
-  createLog,
-  type LogLevel,
-  type ServerConfig,
-  serverConfigSchema,
-  startApiServer,
-} from '@podless/api'
-import {
-  createClientCertificate,
-  kubeconfig,
-  openPki,
-  openServingCertificate,
-  type Pki,
-  PkiError,
-  ServiceAccountTokens,
-} from '@podless/identity'
-import { type Backend, openEmbedded, StorageError } from '@podless/storage'
-import { CliError, EXIT } from '../exit.ts'
-import { readFileOption } from '../read-file-option.ts'
+import type { Command } from 'commander'
+import { dataOption, option } from '../options.ts'
 
-export interface UpOptions {
-  readonly data: string
-  readonly bind: string
-  readonly port: string
-  readonly advertise?: string
-  readonly store: 'embedded' | 'etcd'
-  readonly etcdEndpoints: string
-  readonly etcdCafile?: string
-  readonly etcdCertfile?: string
-  readonly etcdKeyfile?: string
-  readonly serviceClusterIpRange: string
-  readonly serviceResolver?: readonly string[]
-  readonly logLevel: LogLevel
-}
+const SERVICE_RESOLVER =
+  'where webhooks reach a Service, repeatable (PODLESS_SERVICE_RESOLVER: comma-separated)'
 
-/** Open requests get this long after SIGTERM before their connections are cut. */
-const DRAIN_MS = 10_000
-const ADMIN_TTL_SECONDS = 365 * 86_400
-
-export async function up(options: UpOptions): Promise<void> {
-  const started = performance.now()
-  const now = (): Date => new Date()
-  const config = configOf(options)
-  const log = createLog({ write: line => process.stderr.write(line), level: options.logLevel, now })
-  const data = resolve(options.data)
-  await makeDataFolder(data)
-  const pki = await explained(() => openPki(data, { now: now() }))
-  const backend = await explained(() => openBackend(options, data))
-  const stop = Promise.withResolvers<{ signal?: NodeJS.Signals; fatal?: unknown }>()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => stop.resolve({ signal }))
-  const server = await start({
-    config,
-    pki,
-    backend,
-    log,
-    now,
-    onFatal: fatal => stop.resolve({ fatal }),
+export function addUp(root: Command): void {
+  const command = root.command('up').description('serve until interrupted')
+  const options = [
+    dataOption(),
+    option('--config <file>', 'settings from a YAML file; flags win over it', 'CONFIG'),
+    option('--bind <address>', 'address to listen on', 'BIND').default('127.0.0.1'),
+    option('--port <n>', 'port to listen on, 0 for a free one', 'PORT').default('6443'),
+    option(
+      '--advertise <host:port>',
+      'where clients reach the server, if not at bind and port',
+      'ADVERTISE',
+    ),
+    option('--store <engine>', 'where objects are kept', 'STORE')
+      .choices(['embedded', 'etcd'])
+      .default('embedded'),
+    option('--etcd-endpoints <urls>', 'etcd servers, comma-separated', 'ETCD_ENDPOINTS').default(
+      'http://127.0.0.1:2379',
+    ),
+    option('--etcd-cafile <file>', "CA that signed etcd's certificate (PEM)", 'ETCD_CAFILE'),
+    option('--etcd-certfile <file>', 'client certificate for etcd (PEM)', 'ETCD_CERTFILE'),
+    option('--etcd-keyfile <file>', 'key of that certificate (PEM)', 'ETCD_KEYFILE'),
+    option(
+      '--service-cluster-ip-range <cidr>',
+      'range for ClusterIPs',
+      'SERVICE_CLUSTER_IP_RANGE',
+    ).default('10.96.0.0/12'),
+    option('--log-level <level>', 'what goes to stderr', 'LOG_LEVEL')
+      .choices(['debug', 'info', 'warn', 'error'])
+      .default('warn'),
+  ]
+  for (const item of options) command.addOption(item)
+  command.option('--service-resolver <name.namespace=host:port...>', SERVICE_RESOLVER)
+  command.action(async (_options, self: Command) => {
+    const { up } = await import('../up.ts')
+    const { readConfigFile } = await import('../config-file.ts')
+    const { config } = self.opts<{ config?: string }>()
+    const fromFile = config === undefined ? {} : await readConfigFile(config)
+    await up({ ...self.opts(), ...withoutGiven(fromFile, self) })
   })
-  await writeAdminKubeconfig(data, pki, server, now())
-  const elapsed = Math.round(performance.now() - started)
-  process.stdout.write(
-    `podless: ready on https://${server.advertised} in ${elapsed} ms; export KUBECONFIG=${join(data, 'admin.kubeconfig')}\n`,
-  )
-  const { fatal } = await stop.promise
-  await server.close(DRAIN_MS)
-  await backend.close()
-  if (fatal === undefined) return
-  throw new CliError(
-    EXIT.internal,
-    `the store's feed broke and what the cache shows can no longer be trusted: ${messageOf(fatal)}`,
-    { cause: fatal },
-  )
 }
 
-function configOf(options: UpOptions): ServerConfig {
-  const parsed = serverConfigSchema.safeParse({
-    bind: options.bind,
-    port: /^\d+$/.test(options.port) ? Number(options.port) : options.port,
-    ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
-    serviceClusterIpRange: options.serviceClusterIpRange,
-    serviceResolver: resolverOf(options.serviceResolver ?? fromEnvironment()),
-  })
-  if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  const flag = String(issue?.path[0] ?? '').replaceAll(
-    /[A-Z]/g,
-    letter => `-${letter.toLowerCase()}`,
-  )
-  throw new CliError(EXIT.usage, `--${flag}: ${issue?.message ?? 'not valid'}`)
-}
-
-const fromEnvironment = (): string[] =>
-  (process.env.PODLESS_SERVICE_RESOLVER ?? '').split(',').filter(text => text !== '')
-
-function resolverOf(entries: readonly string[]): Record<string, string> {
+/** The file's settings that neither the command line nor the environment gives. */
+function withoutGiven(
+  settings: Readonly<Record<string, unknown>>,
+  command: Command,
+): Record<string, unknown> {
   return Object.fromEntries(
-    entries.map(entry => {
-      const cut = entry.indexOf('=')
-      if (cut > 0) return [entry.slice(0, cut), entry.slice(cut + 1)]
-      throw new CliError(
-        EXIT.usage,
-        `--service-resolver ${JSON.stringify(entry)}: write it as NAME.NAMESPACE=HOST:PORT`,
-      )
-    }),
+    Object.entries(settings).filter(
+      ([name]) => !['cli', 'env'].includes(command.getOptionValueSource(name) ?? ''),
+    ),
   )
-}
-
-async function makeDataFolder(data: string): Promise<void> {
-  try {
-    await mkdir(data, { recursive: true, mode: 0o700 })
-    await chmod(data, 0o700)
-  } catch (error) {
-    throw new CliError(
-      EXIT.cannotCreate,
-      `the data folder ${data} cannot be made: ${messageOf(error)}; give another with --data`,
-      { cause: error },
-    )
-  }
-}
-
-async function openBackend(options: UpOptions, data: string): Promise<Backend> {
-  if (options.store === 'embedded') return await openEmbedded({ directory: join(data, 'store') })
-  const { etcdCafile, etcdCertfile, etcdKeyfile } = options
-  const [ca, certificate, key] = await Promise.all([
-    readFileOption('--etcd-cafile', etcdCafile),
-    readFileOption('--etcd-certfile', etcdCertfile),
-    readFileOption('--etcd-keyfile', etcdKeyfile),
-  ])
-  const tls = {
-    ...(ca === undefined ? {} : { ca }),
-    ...(certificate === undefined ? {} : { certificate }),
-    ...(key === undefined ? {} : { key }),
-  }
-  const endpoints = options.etcdEndpoints
-    .split(',')
-    .map(text => text.trim())
-    .filter(text => text !== '')
-  throw new Error(`${endpoints}${Object.keys(tls)}`)
-}
-
-interface StartOptions {
-  readonly config: ServerConfig
-  readonly pki: Pki
-  readonly backend: Backend
-  readonly log: ReturnType<typeof createLog>
-  readonly now: () => Date
-  readonly onFatal: (error: unknown) => void
-}
-
-async function start({
-  config,
-  pki,
-  backend,
-  log,
-  now,
-  onFatal,
-}: StartOptions): Promise<ApiServer> {
-  const serving = await explained(() =>
-    openServingCertificate(pki, { names: servingNamesOf(config), now: now() }),
-  )
-  const rootCa = pki.authority.certificate
-  try {
-    return await startApiServer({
-      config,
-      backend,
-      tls: { key: serving.key, cert: serving.certificate, clientCa: rootCa },
-      rootCa,
-      tokens: new ServiceAccountTokens({ key: pki.tokenKey, now }),
-      log,
-      now,
-      onFatal,
-    })
-  } catch (error) {
-    await backend.close()
-    throw listenError(error, config)
-  }
-}
-
-/** Names and addresses that clients may use besides the fixed ones. */
-function servingNamesOf({ bind, advertise }: ServerConfig): string[] {
-  const advertised = advertise?.replace(/:\d+$/, '')
-  const any = bind === '0.0.0.0' || bind === '::'
-  return [...(any ? [hostname()] : [bind]), ...(advertised === undefined ? [] : [advertised])]
-}
-
-function listenError(error: unknown, { bind, port }: ServerConfig): unknown {
-  const { code } = error as NodeJS.ErrnoException
-  const place = isIP(bind) === 6 ? `[${bind}]:${port}` : `${bind}:${port}`
-  if (code === 'EADDRINUSE') {
-    return new CliError(
-      EXIT.cannotCreate,
-      `${place} is taken by another program; stop it, or choose another port with --port (0 for a free one)`,
-    )
-  }
-  if (code === 'EACCES')
-    return new CliError(
-      EXIT.cannotCreate,
-      `this user may not listen on ${place}; choose a port above 1023 with --port`,
-    )
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
-    return new CliError(
-      EXIT.cannotCreate,
-      `${bind} is no address of this machine; choose another with --bind (0.0.0.0 for all)`,
-    )
-  }
-  return explain(error)
-}
-
-async function explained<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    throw explain(error)
-  }
-}
-
-const EXIT_OF_STORAGE: Readonly<Record<string, number>> = {
-  corrupt: EXIT.data,
-  unavailable: EXIT.unavailable,
-}
-
-/** The errors whose messages are made for people. */
-function explain(error: unknown): unknown {
-  if (error instanceof PkiError) return new CliError(EXIT.data, error.message, { cause: error })
-  if (!(error instanceof StorageError)) return error
-  return new CliError(EXIT_OF_STORAGE[error.code] ?? EXIT.internal, error.message, { cause: error })
-}
-
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error)
-
-async function writeAdminKubeconfig(
-  data: string,
-  pki: Pki,
-  server: ApiServer,
-  now: Date,
-): Promise<void> {
-  const made = createClientCertificate(pki.authority, {
-    user: 'kubernetes-admin',
-    groups: ['system:masters'],
-    now,
-    ttlSeconds: ADMIN_TTL_SECONDS,
-  })
-  const text = kubeconfig({
-    name: 'podless',
-    server: `https://${server.advertised}`,
-    ca: pki.authority.certificate,
-    user: { certificate: made.certificate, key: made.key },
-  })
-  const path = join(data, 'admin.kubeconfig')
-  await writeFile(path, text, { mode: 0o600 })
-  await chmod(path, 0o600)
 }

@@ -1,0 +1,12 @@
+// Options that several commands share, and the twin each option has in the environment. Used by commands/*.
+
+import { Option } from 'commander'
+
+/** An option whose value may also come from PODLESS_<variable>. The command line wins. */
+export function option(flags: string, description: string, variable: string): Option {
+  return new Option(flags, description).env(`PODLESS_${variable}`)
+}
+
+/** The data folder, for every command that reads or writes one. */
+export const dataOption = (): Option =>
+  option('--data <dir>', 'folder for keys and data', 'DATA').default('.podless')
