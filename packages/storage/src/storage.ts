@@ -91,9 +91,18 @@ export interface Storage {
   close(): Promise<void>
 }
 
+export interface StorageOptions {
+  /** How long a read waits for the cache to be as fresh as asked. Default 3000, as kube-apiserver. */
+  readonly freshTimeoutMs?: number
+}
+
 /** Objects over `backend`, read through `cacher`, which follows the same backend. */
-export function createStorage(backend: Backend, cacher: Cacher): Storage {
-  return new CachedStorage(backend, cacher)
+export function createStorage(
+  backend: Backend,
+  cacher: Cacher,
+  options: StorageOptions = {},
+): Storage {
+  return new CachedStorage(backend, cacher, options)
 }
 
 class CachedStorage implements Storage {
@@ -101,7 +110,10 @@ class CachedStorage implements Storage {
   readonly cacher: Cacher
   readonly #latest: () => Promise<number>
 
-  constructor(backend: Backend, cacher: Cacher) {
+  readonly #options: StorageOptions
+
+  constructor(backend: Backend, cacher: Cacher, options: StorageOptions) {
+    this.#options = options
     this.backend = backend
     this.cacher = cacher
     this.#latest = latestRevision(backend)
@@ -183,13 +195,21 @@ class CachedStorage implements Storage {
   ): Promise<ListSource> {
     if (consistency.type === 'exact') {
       const { revision } = consistency
-      await this.cacher.waitFresh(revision, aborting(signal))
+      await this.#waitFresh(revision, signal)
       const view = this.cacher.view(prefix, revision)
       return view === undefined ? engineView(this.backend, prefix, revision) : viewSource(view)
     }
     return (await this.#isFresh(consistency, signal))
       ? viewSource(this.cacher.view(prefix))
       : engineView(this.backend, prefix, undefined)
+  }
+
+  #waitFresh(revision: number, signal: AbortSignal | undefined): Promise<void> {
+    const { freshTimeoutMs: timeoutMs } = this.#options
+    return this.cacher.waitFresh(revision, {
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(signal === undefined ? {} : { signal }),
+    })
   }
 
   /**
@@ -206,7 +226,7 @@ class CachedStorage implements Storage {
     const revision = isLatest ? await this.#latest() : consistency.revision
     if (revision <= this.cacher.revision) return true
     try {
-      await this.cacher.waitFresh(revision, aborting(signal))
+      await this.#waitFresh(revision, signal)
       return true
     } catch (error) {
       if (insist || !isLatest || !isStorageError(error, 'futureRevision')) throw error
@@ -216,10 +236,6 @@ class CachedStorage implements Storage {
 }
 
 const LATEST: Consistency = { type: 'latest' }
-
-function aborting(signal: AbortSignal | undefined): { signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal }
-}
 
 function meaningOf(token: ContinueToken): Consistency {
   return token.revision < 0 ? LATEST : { type: 'exact', revision: token.revision }
