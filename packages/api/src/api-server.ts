@@ -13,6 +13,7 @@ import {
 } from '@podless/storage'
 import { AdmissionChain } from './admission/chain.ts'
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts'
+import { validatingPolicyStep } from './admission/validating-policy.ts'
 import { webhookStep } from './admission/webhook.ts'
 import { WebhookClient } from './admission/webhook-client.ts'
 import { createAuthenticator, createTokenService } from './auth/authenticate.ts'
@@ -237,10 +238,18 @@ function admissionOf({ storage, objects, registry, config, log }: Parts): Admiss
   })
   return new AdmissionChain([
     namespaceLifecycle(getNamespace),
+    validatingPolicyStep({
+      registry,
+      policies: () => objects.shared(webhooks('validatingadmissionpolicies')),
+      bindings: () => objects.shared(webhooks('validatingadmissionpolicybindings')),
+      namespace: name => objects.get(namespaces, '', name),
+      get: (resource, namespace, name) => objects.get(resource, namespace, name),
+      list: (resource, namespace) => objects.list(resource, namespace),
+    }),
     webhookStep({
       client,
       registry,
-      configurations: kind => objects.list(kinds[kind]),
+      configurations: kind => objects.shared(kinds[kind]),
       namespaceLabels: name =>
         name === '' ? undefined : objects.get(namespaces, '', name)?.metadata.labels,
       normalize: normalizeObject,

@@ -22,7 +22,7 @@ export interface WebhookClientConfig {
   readonly caBundle?: string
 }
 
-interface Rule {
+export interface Rule {
   readonly apiGroups?: readonly string[]
   readonly apiVersions?: readonly string[]
   readonly operations?: readonly string[]
@@ -63,7 +63,7 @@ export interface WebhookMatch {
  * `versions` are the served versions of the resource, the request's first.
  */
 export function matchRules(
-  webhook: Webhook,
+  webhook: Pick<Webhook, 'rules' | 'matchPolicy'>,
   attributes: AdmissionAttributes,
   versions: readonly string[],
 ): WebhookMatch | undefined {
@@ -102,7 +102,7 @@ function resourceFits(text: string, resource: string, subresource: string): bool
 
 /** Whether namespaceSelector and objectSelector let the request through. `namespaceLabels` is undefined when cluster-scoped. */
 export function matchSelectors(
-  webhook: Webhook,
+  webhook: Pick<Webhook, 'namespaceSelector' | 'objectSelector'>,
   { object, oldObject, resource }: AdmissionAttributes,
   namespaceLabels: Readonly<Record<string, string>> | undefined,
 ): boolean {

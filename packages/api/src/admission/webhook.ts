@@ -3,7 +3,6 @@
 
 import { randomUUID } from 'node:crypto'
 import {
-  apiVersionOf,
   applyJsonPatch,
   badRequest,
   decodeJsonPatch,
@@ -19,6 +18,7 @@ import {
 import type { Log } from '../log.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
+import { admissionRequest, inVersion } from './admission-request.ts'
 import type { AdmissionAttributes, AdmissionStep } from './chain.ts'
 import { type WebhookClient, WebhookUnreachable } from './webhook-client.ts'
 import {
@@ -140,7 +140,12 @@ async function ask(
   if (match === undefined || !matchSelectors(webhook, attributes, namespaceLabels(namespace)))
     return undefined
   const uid = randomUUID()
-  const request = admissionRequest(attributes, uid, match.version)
+  const request = {
+    uid,
+    ...admissionRequest(attributes, match.version),
+    object: inVersion(attributes, attributes.object, match.version),
+    oldObject: inVersion(attributes, attributes.oldObject, match.version),
+  }
   const condition = matchConditions(webhook, request, attributes)
   if (condition === 'no') return undefined
   try {
@@ -205,61 +210,4 @@ function refuseDenied(webhook: Webhook, response: JsonObject): void {
   if (given.reason) body.reason = given.reason
   if (given.details !== undefined) body.details = given.details
   throw new StatusError({ ...body, code })
-}
-
-function admissionRequest(
-  attributes: AdmissionAttributes,
-  uid: string,
-  version: string,
-): JsonObject {
-  const {
-    resource,
-    subresource,
-    namespace,
-    name,
-    operation,
-    user,
-    object,
-    oldObject,
-    dryRun,
-    options,
-  } = attributes
-  const { gvr, names } = resource
-  const kind = (v: string): JsonObject => ({ group: gvr.group, version: v, kind: names.kind })
-  const place = (v: string): JsonObject => ({
-    group: gvr.group,
-    version: v,
-    resource: gvr.resource,
-  })
-  const inVersion = (obj: KubeObject | undefined): JsonValue =>
-    obj === undefined ? null : { ...obj, apiVersion: apiVersionOf({ group: gvr.group, version }) }
-  const sub =
-    subresource === '' ? {} : { subResource: subresource, requestSubResource: subresource }
-  return {
-    uid,
-    kind: kind(version),
-    resource: place(version),
-    ...sub,
-    requestKind: kind(gvr.version),
-    requestResource: place(gvr.version),
-    ...(name === '' ? {} : { name }),
-    ...(namespace === '' || !resource.namespaced ? {} : { namespace }),
-    operation,
-    userInfo: {
-      username: user.name,
-      ...(user.uid === undefined ? {} : { uid: user.uid }),
-      groups: [...user.groups],
-      ...(user.extra === undefined
-        ? {}
-        : {
-            extra: Object.fromEntries(
-              Object.entries(user.extra).map(([key, values]) => [key, [...values]]),
-            ),
-          }),
-    },
-    object: inVersion(object),
-    oldObject: inVersion(oldObject),
-    dryRun,
-    options,
-  }
 }

@@ -19,6 +19,9 @@ export interface ObjectsOptions {
 /** An object to create, without what the server fills in. */
 export type NewObject = KubeObject & { readonly metadata: ObjectMeta & { name: string } }
 
+/** Where a StoredObject keeps what shared() decoded. */
+const SHARED = 'shared'
+
 export class Objects {
   readonly storage: Storage
   readonly registry: Registry
@@ -38,6 +41,16 @@ export class Objects {
   *list(resource: Resource, namespace = ''): Generator<KubeObject> {
     for (const stored of this.storage.cacher.list(prefixOf(resource, namespace))) {
       yield decodeStored(stored, resource)
+    }
+  }
+
+  /** Like list(), decoded once for as long as an object stays as it is, and therefore not to be changed. */
+  *shared(resource: Resource): Generator<KubeObject> {
+    for (const stored of this.storage.cacher.list(prefixOf(resource, ''))) {
+      const known = stored.memo.get(SHARED)
+      const obj = known === undefined ? decodeStored(stored, resource) : (known as KubeObject)
+      if (known === undefined) stored.memo.set(SHARED, obj)
+      yield obj
     }
   }
 

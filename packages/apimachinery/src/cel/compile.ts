@@ -3,15 +3,16 @@
 
 import type { JsonValue } from '../json.ts'
 import type { SchemaNode } from '../schema/node.ts'
-import { type CelType, optionalOf, readType } from './cel-type.ts'
+import { type CelType, DYN, optionalOf, readType } from './cel-type.ts'
 import { type Checked, check } from './checker.ts'
 import { estimate } from './cost.ts'
 import { CostExceeded } from './cost-limit.ts'
 import { type Declaration, declareSchema } from './declaration.ts'
+import { declareFields, LazyFields } from './fields.ts'
 import type {
+  CelFields,
   CelProgram,
-  CelSchemaVariable,
-  CelTypeName,
+  CelVariable,
   Compiled,
   CompileOptions,
   CostBudget,
@@ -32,7 +33,7 @@ interface Variable {
   readonly type: CelType
   readonly declaration: Declaration | undefined
   /** Converts what is bound to it. */
-  readonly read: (json: JsonValue | undefined) => CelValue
+  readonly read: (bound: JsonValue | CelFields | undefined) => CelValue
 }
 
 /** Compiles an expression with the functions and macros Kubernetes offers. */
@@ -74,14 +75,20 @@ function makeProgram(checked: Checked, variables: readonly Variable[]): Compiled
   }
 }
 
-function declareVariable(
-  name: string,
-  variable: SchemaNode | CelSchemaVariable | CelTypeName,
-): Variable | undefined {
+function declareVariable(name: string, variable: CelVariable): Variable | undefined {
   if (typeof variable === 'string') {
-    const read = (json: JsonValue | undefined) =>
-      json === undefined ? missing(name) : fromJson(json)
+    const read = (bound: JsonValue | CelFields | undefined) =>
+      bound === undefined ? missing(name) : fromJson(bound as JsonValue)
     return { name, type: readType(variable), declaration: undefined, read }
+  }
+  if ('fields' in variable) {
+    const types = [...variable.fields].map(
+      ([field, program]) => [field, program instanceof Program ? program.type : DYN] as const,
+    )
+    const { type } = declareFields(new Map(types))
+    const read = (bound: JsonValue | CelFields | undefined) =>
+      bound instanceof Map ? new LazyFields(bound) : missing(name)
+    return { name, type, declaration: undefined, read }
   }
   const isWrapped = 'schema' in variable
   const schema = isWrapped ? variable.schema : variable
@@ -89,9 +96,9 @@ function declareVariable(
   const declaration = declaredRoot(schema, isWrapped && variable.resourceRoot === true)
   if (declaration === undefined) return undefined
   const type = optional ? optionalOf(declaration.type) : declaration.type
-  const read = (json: JsonValue | undefined): CelValue => {
-    if (json === undefined) return optional ? NONE : missing(name)
-    const value = fromSchema(json, schema)
+  const read = (bound: JsonValue | CelFields | undefined): CelValue => {
+    if (bound === undefined) return optional ? NONE : missing(name)
+    const value = fromSchema(bound as JsonValue, schema)
     return optional && !(value instanceof CelError) ? new CelOptional(value) : value
   }
   return { name, type, declaration, read }
@@ -133,7 +140,7 @@ class Program implements CelProgram {
   }
 
   evaluate(
-    bindings: Readonly<Record<string, JsonValue | undefined>>,
+    bindings: Readonly<Record<string, JsonValue | CelFields | undefined>>,
     budget: CostBudget,
   ): Evaluation {
     const frame = new Frame(this.#planned.slots, budget.perCall, index => {
@@ -151,6 +158,11 @@ class Program implements CelProgram {
     if (outcome instanceof CelError) return { ok: false, error: outcome.message, cost, ...over }
     if (over !== undefined) return { ok: false, error: OVER_BUDGET, cost, ...over }
     return { ok: true, value: outcome, cost }
+  }
+
+  /** What evaluate() returns when it is ok. */
+  get type(): CelType {
+    return this.#checked.types[this.#checked.expr.id] ?? DYN
   }
 
   estimateCost(): CostEstimate {

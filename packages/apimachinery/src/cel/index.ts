@@ -26,8 +26,18 @@ export interface CelSchemaVariable {
   readonly optional?: boolean
 }
 
+/** A variable whose fields are the results of other programs, computed when first read: a policy's `variables`. */
+export interface CelFieldsVariable {
+  readonly fields: ReadonlyMap<string, CelProgram>
+}
+
+/** What is bound to a CelFieldsVariable. A field that fails is an error where it is read. */
+export type CelFields = ReadonlyMap<string, () => Evaluation>
+
+export type CelVariable = SchemaNode | CelSchemaVariable | CelFieldsVariable | CelTypeName
+
 export interface CompileOptions {
-  readonly variables: Readonly<Record<string, SchemaNode | CelSchemaVariable | CelTypeName>>
+  readonly variables: Readonly<Record<string, CelVariable>>
   /** The type the expression must have; 'any' accepts all. */
   readonly result: 'bool' | 'string' | 'any'
 }
@@ -52,7 +62,7 @@ export interface CelProgram {
    * when read. The actual cost is taken off `budget.remaining`, which may go below zero.
    */
   evaluate(
-    bindings: Readonly<Record<string, JsonValue | undefined>>,
+    bindings: Readonly<Record<string, JsonValue | CelFields | undefined>>,
     budget: CostBudget,
   ): Evaluation
   /** The worst case in cost units, from the sizes the schemas allow. Saturates at Number.MAX_SAFE_INTEGER. */
