@@ -82,9 +82,15 @@ function traversalCost(value: CelValue | undefined): number {
 
 const traverseAll: CallCost = args => traversalCost(args[0])
 
-const containsIp: CallCost = args => {
-  const parse = typeof args[1] === 'string' ? Math.ceil(size(args, 1) * TRAVERSAL_FACTOR) : 0
-  return Math.ceil(size(args, 0) * 2 * TRAVERSAL_FACTOR) + parse
+/** Comparing addresses up to the prefix's length, in bytes. */
+const containsIp: CallCost = args => Math.ceil(size(args, 0) * 2 * TRAVERSAL_FACTOR)
+
+const containsCidr: CallCost = (args, result) =>
+  containsIp(args, result) + Math.ceil(size(args, 0) * TRAVERSAL_FACTOR) + 1
+
+/** The same for an argument that is parsed first. */
+function parsing(cost: CallCost): CallCost {
+  return (args, result) => cost(args, result) + Math.ceil(size(args, 1) * TRAVERSAL_FACTOR)
 }
 
 const BY_FUNCTION: Readonly<Record<string, CallCost>> = {
@@ -107,11 +113,10 @@ const BY_FUNCTION: Readonly<Record<string, CallCost>> = {
   cidr: traverse(0),
   isIP: traverse(0),
   isCIDR: traverse(0),
-  ip: args => (typeof args[0] === 'string' ? Math.ceil(size(args, 0) * TRAVERSAL_FACTOR) : 1),
+  ip: traverse(0),
   'ip.isCanonical': traverse(0, 2),
   containsIP: containsIp,
-  containsCIDR: (args, result) =>
-    containsIp(args, result) + Math.ceil(size(args, 0) * TRAVERSAL_FACTOR) + 1,
+  containsCIDR: containsCidr,
   quantity: traverse(0),
   isQuantity: traverse(0),
   semver: traverse(0),
@@ -147,6 +152,9 @@ const flatten: CallCost = args =>
   makeList(typeof args[1] === 'bigint' ? Math.max(0, Number(args[1])) : 1, size(args, 0))
 
 const BY_OVERLOAD: Readonly<Record<string, CallCost>> = {
+  cidr_ip: one,
+  cidr_contains_ip_string: parsing(containsIp),
+  cidr_contains_cidr_string: parsing(containsCidr),
   list_sets_contains_list: crossLists(1),
   list_sets_intersects_list: crossLists(1),
   list_sets_equivalent_list: crossLists(2),

@@ -240,7 +240,8 @@ const BUILT_IN: Readonly<Record<string, Estimator>> = {
   string_format: ({ target }) => target && { cost: scale(sizeOf(target), TRAVERSAL_FACTOR) },
   string_to_bytes: convert(size => ({ min: size.min, max: Math.min(MAX, size.max * 4) })),
   bytes_to_string: convert(size => ({ min: Math.floor(size.min / 4), max: size.max })),
-  strings_quote: convert(size => ({ min: size.min + 2, max: Math.min(MAX, size.max * 2 + 2) })),
+  // Upstream's arithmetic wraps around for a text of unknown size.
+  strings_quote: convert(({ min, max }) => ({ min: min + 2, max: max >= MAX ? 0 : max * 2 + 2 })),
   starts_with_string: startOrEnd,
   ends_with_string: startOrEnd,
   in_list: ({ args }) => (args.length === 2 ? { cost: sizeOf(args[1]) } : undefined),

@@ -2,7 +2,7 @@
 // Called by the checker (types), the interpreter (implementations) and every file in libraries/.
 
 import { type CelType, readType, splitTypes } from './cel-type.ts'
-import { CelError, type CelValue, typeOf } from './value.ts'
+import { CelError, CelList, type CelValue, typeOf } from './value.ts'
 
 /** Arguments have been checked against the overload's types, so implementations declare those. */
 export type Implementation = (...args: never[]) => CelValue
@@ -75,7 +75,10 @@ function readOverload(id: string, signature: string, run?: Implementation): Over
   }
 }
 
-/** Whether a value may be passed for a parameter: by kind and name only, as cel-go does at run time. */
+/** Kinds an aggregate's element is not asked for: nested aggregates are left to the function. */
+const UNCHECKED_ELEMENTS: ReadonlySet<string> = new Set(['dyn', 'param', 'list', 'map'])
+
+/** Whether a value may be passed for a parameter: by kind, and for aggregates by their first element. */
 export function accepts(param: CelType, value: CelValue): boolean {
   if (value instanceof CelError) return false
   switch (param.kind) {
@@ -90,9 +93,17 @@ export function accepts(param: CelType, value: CelValue): boolean {
     case 'dyn':
     case 'param':
       return true
+    case 'list':
+      return value instanceof CelList && acceptsFirst(param, value)
     default: {
       const type = typeOf(value)
       return type.kind === param.kind && type.name === param.name
     }
   }
+}
+
+function acceptsFirst(param: CelType, list: CelList): boolean {
+  const element = param.params[0]
+  if (element === undefined || UNCHECKED_ELEMENTS.has(element.kind)) return true
+  return list.size === 0 || accepts(element, list.at(0))
 }

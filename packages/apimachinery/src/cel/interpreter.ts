@@ -15,7 +15,7 @@ import type { Checked, Reference } from './checker.ts'
 import { COST_EXCEEDED } from './cost-limit.ts'
 import { accepts, type Overload } from './function.ts'
 import { CONVERSION_NAMES } from './libraries/conversions.ts'
-import { qualify, qualifyIfPresent, testPresence } from './qualify.ts'
+import { checkQualifier, qualify, qualifyIfPresent, testPresence } from './qualify.ts'
 import { compileRegex } from './regex.ts'
 import {
   ArrayList,
@@ -144,7 +144,9 @@ class Planner {
     if (expr.fn === '_?_:_') return { run: this.#conditional(expr) }
     const operand = this.#operand(expr.args[0] as Expr, charged)
     const index = this.#uncharged(expr.args[1] as Expr)
-    return { run: this.#index(operand, index, expr.fn !== '_[_]') }
+    const invalid = index.constant === undefined ? undefined : checkQualifier(index.constant)
+    if (invalid !== undefined) throw new InstantiationError(invalid.message)
+    return { run: this.#index(operand, index.run, expr.fn !== '_[_]') }
   }
 
   #operand(expr: Expr, charged: boolean): Evaluator {
@@ -203,11 +205,15 @@ class Planner {
       const value = operand(frame)
       if (value instanceof CelError) return value
       const key = index(frame)
-      if (key instanceof CelError) return key
+      const invalid = key instanceof CelError ? key : checkQualifier(key)
+      if (invalid !== undefined) {
+        if (!optional) frame.charge(1)
+        return invalid
+      }
       if (value instanceof CelOptional) return qualifyOptional(frame, value, key)
       if (optional) {
         const found = qualifyIfPresent(value, key)
-        if (found !== NONE) frame.charge(1)
+        if (found !== NONE && !(found instanceof CelError)) frame.charge(1)
         return found
       }
       frame.charge(1)
@@ -218,8 +224,8 @@ class Planner {
   #conditional(expr: Call): Evaluator {
     const [conditionExpr, trueExpr, falseExpr] = expr.args as [Expr, Expr, Expr]
     const condition = this.plan(conditionExpr).run
-    const whenTrue = this.#uncharged(trueExpr)
-    const whenFalse = this.#uncharged(falseExpr)
+    const whenTrue = this.#uncharged(trueExpr).run
+    const whenFalse = this.#uncharged(falseExpr).run
     return frame => {
       const chosen = condition(frame)
       if (chosen === true) return whenTrue(frame)
@@ -229,8 +235,8 @@ class Planner {
   }
 
   /** A name that is only a part of another step costs nothing for itself. */
-  #uncharged(expr: Expr): Evaluator {
-    return isAttribute(expr) ? this.#attribute(expr, false).run : this.plan(expr).run
+  #uncharged(expr: Expr): Plan {
+    return isAttribute(expr) ? this.#attribute(expr, false) : this.plan(expr)
   }
 
   #call(expr: Call): Plan {
@@ -310,6 +316,9 @@ class Planner {
     const inConstantList = single?.id === 'in_list' && isHashable(constants[1])
     const cost = inConstantList ? undefined : callCost(expr.fn, single?.id)
     const runs = operands.map(operand => operand.run)
+    if (stopsAtError(expr.fn, constants)) {
+      return { run: frame => evaluateUntilError(frame, runs, dispatch, cost ?? free) }
+    }
     return { run: frame => evaluateCall(frame, runs, dispatch, cost) }
   }
 
@@ -491,7 +500,7 @@ function goTypeName(value: CelValue): string {
 function qualifyOptional(frame: Frame, target: CelOptional, key: CelValue): CelValue {
   if (target.value === undefined) return NONE
   const found = qualifyIfPresent(target.value, key)
-  if (found !== NONE) frame.charge(1)
+  if (found !== NONE && !(found instanceof CelError)) frame.charge(1)
   return found
 }
 
@@ -520,6 +529,35 @@ function evaluateCall(
   if (cost === undefined) return dispatch(args)
   let result: CelValue | undefined
   // What a call costs is charged before it runs, unless it depends on the result.
+  frame.charge(cost(args, () => (result = dispatch(args))))
+  return result ?? dispatch(args)
+}
+
+const free: Cost = () => 0
+
+/** Upstream evaluates some calls' arguments only up to the first error, and then charges nothing for the call. */
+function stopsAtError(fn: string, constants: readonly (CelValue | undefined)[]): boolean {
+  if (constants.length > 2 || fn === 'format') return true
+  return PATTERN_FUNCTIONS.has(fn) && typeof constants[1] === 'string'
+}
+
+const PATTERN_FUNCTIONS: ReadonlySet<string> = new Set(['matches', 'find', 'findAll'])
+
+function evaluateUntilError(
+  frame: Frame,
+  operands: readonly Evaluator[],
+  dispatch: Dispatch,
+  cost: Cost,
+): CelValue {
+  const args: CelValue[] = []
+  for (const operand of operands) {
+    const value = operand(frame)
+    args.push(value)
+    if (!(value instanceof CelError)) continue
+    if (args.length === operands.length) frame.charge(cost(args, () => value))
+    return value
+  }
+  let result: CelValue | undefined
   frame.charge(cost(args, () => (result = dispatch(args))))
   return result ?? dispatch(args)
 }
@@ -560,12 +598,34 @@ function dispatcher(name: string, overloads: readonly Overload[]): Dispatch {
 
 /** Upstream words this in three ways, by how a function is implemented. */
 function noOverload(name: string, args: readonly CelValue[]): CelError {
+  const first = args[0]
+  const kinds = OPERATOR_KINDS[name]
+  if (kinds !== undefined && first !== undefined && !kinds.includes(typeOf(first).kind)) {
+    return new CelError(`no such overload: ${name}`)
+  }
   if (!/^[a-z]/i.test(name) || TEXT_TESTS.has(name)) return noSuchOverload()
-  if (name === 'size' || name === 'matches') return new CelError(`no such overload: ${name}`)
+  if (name === 'size') return new CelError(`no such overload: ${name}`)
   return new CelError(`no such overload: ${name}(${args.map(arg => typeOf(arg).name).join(', ')})`)
 }
 
-const TEXT_TESTS: ReadonlySet<string> = new Set(['startsWith', 'endsWith', 'contains'])
+const ORDERED = 'bool int uint double string bytes duration timestamp'
+/** What an operator's first operand may be; any other is refused by the operator's name. */
+const OPERATOR_KINDS: Readonly<Record<string, string>> = {
+  '_+_': 'int uint double string bytes list duration timestamp',
+  '_-_': 'int uint double duration timestamp',
+  '_*_': 'int uint double',
+  '_/_': 'int uint double',
+  '_%_': 'int uint',
+  '-_': 'int double duration',
+  '_<_': ORDERED,
+  '_<=_': ORDERED,
+  '_>_': ORDERED,
+  '_>=_': ORDERED,
+}
+
+const TEXT_TESTS: ReadonlySet<string> = new Set(
+  'startsWith endsWith contains matches find findAll'.split(' '),
+)
 
 /** Literal lists of plain values are looked up as sets upstream, at no charge. */
 function isHashable(value: CelValue | undefined): boolean {

@@ -12,6 +12,14 @@ import {
   typeOf,
 } from './value.ts'
 
+/** Why a value can not be a field, an index or a key at all; undefined when it can. */
+export function checkQualifier(key: CelValue): CelError | undefined {
+  if (typeof key !== 'object' || key instanceof CelUint) return undefined
+  const { kind } = typeOf(key)
+  const name = `${kind.charAt(0).toUpperCase()}${kind.slice(1)}`
+  return new CelError(`invalid qualifier type: types.${name}`)
+}
+
 /** The value at a key; an error when there is none. */
 export function qualify(value: CelValue, key: CelValue): CelValue {
   const found = lookUp(value, key)

@@ -184,15 +184,14 @@ export abstract class CelMap {
 
 /** A map made by an expression. Keys are strings, booleans and numbers; 1, 1u and 1.0 are one key. */
 export class ValueMap extends CelMap {
-  readonly #entries = new Map<Key, readonly [CelValue, CelValue]>()
+  readonly #entries = new Map<unknown, readonly [CelValue, CelValue]>()
 
   get size(): number {
     return this.#entries.size
   }
 
   find(key: CelValue): CelValue | undefined {
-    const normal = normalKey(key)
-    return normal === undefined ? undefined : this.#entries.get(normal)?.[1]
+    return this.#entries.get(normalKey(key))?.[1]
   }
 
   *keys(): Iterable<CelValue> {
@@ -200,32 +199,21 @@ export class ValueMap extends CelMap {
   }
 
   set(key: CelValue, value: CelValue): void {
-    const normal = normalKey(key)
-    if (normal !== undefined) this.#entries.set(normal, [key, value])
+    this.#entries.set(normalKey(key), [key, value])
   }
 
   delete(key: CelValue): void {
-    const normal = normalKey(key)
-    if (normal !== undefined) this.#entries.delete(normal)
+    this.#entries.delete(normalKey(key))
   }
 }
 
 /** A map that a macro accumulates: inserting changes it. */
 export class GrowingMap extends ValueMap {}
 
-type Key = string | boolean | bigint | number
-
-function normalKey(key: CelValue): Key | undefined {
-  switch (typeof key) {
-    case 'string':
-    case 'boolean':
-    case 'bigint':
-      return key
-    case 'number':
-      return Number.isInteger(key) ? BigInt(key) : key
-    default:
-      return key instanceof CelUint ? key.value : undefined
-  }
+/** Numbers by value; anything that is no proper key by identity, as upstream does not refuse it. */
+function normalKey(key: CelValue): unknown {
+  if (typeof key === 'number') return Number.isInteger(key) ? BigInt(key) : key
+  return key instanceof CelUint ? key.value : key
 }
 
 /** What a macro accumulated can be seen by others, so it must no longer change. */

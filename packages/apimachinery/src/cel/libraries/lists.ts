@@ -17,6 +17,7 @@ import {
   fitsInt,
   fitsUint,
   GrowingMap,
+  noSuchOverload,
   typeOf,
   ValueMap,
 } from '../value.ts'
@@ -78,13 +79,11 @@ const SUMS: Readonly<Record<string, (list: CelList) => CelValue>> = {
   },
 }
 
-/** Elements are checked here: overloads are chosen by the kind of container only. */
+/** The overload was chosen by the first element, so the others are checked here. */
 function sumOf(type: string): (list: CelList) => CelValue {
   return list => {
-    const kinds = [...list].map(value => typeOf(value).kind)
-    const bad = kinds.find(kind => kind !== kinds[0] || SUMS[kind] === undefined)
-    if (bad !== undefined) return new CelError('no such overload')
-    return (SUMS[kinds[0] ?? type] as (list: CelList) => CelValue)(list)
+    for (const value of list) if (typeOf(value).kind !== type) return noSuchOverload()
+    return (SUMS[type] as (list: CelList) => CelValue)(list)
   }
 }
 
