@@ -1,0 +1,94 @@
+// The watch guarantees one by one. Called by storage-suite.ts; storage-suite-seeded.ts tests them together.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Storage } from '../storage.ts'
+import { parseObject } from '../stored-object.ts'
+import { testBytes, testKey, testPrefix, WIDGETS } from './objects.ts'
+import { coded, create, openStorage, take, takeItems, ticks, web } from './storage-steps.ts'
+
+/** Registers the tests of watches. */
+export function watchTests(open: () => Promise<Storage>): void {
+  test('Filter: leaving is DELETED with the last match under the write that made it leave', async () => {
+    const storage = await open()
+    const start = { type: 'after', revision: storage.cacher.revision } as const
+    const watcher = await storage.watch({ prefix: testPrefix(), start, predicate: web })
+    const write = (labels: Record<string, string>, value: string) =>
+      storage.update(testKey({ name: 'a' }), () => testBytes({ name: 'a', labels, value }))
+    await write({ app: 'db' }, '1')
+    const enters = await write({ app: 'web' }, '2')
+    const leaves = await write({ app: 'db' }, '3')
+    await write({ app: 'web' }, '4')
+    const gone = await storage.remove(testKey({ name: 'a' }))
+    const items = await takeItems(watcher, 4)
+    const shown = items.map(item => 'object' in item && [item.type, item.revision])
+    assert.deepEqual(shown, [
+      ['ADDED', enters.stored.revision],
+      ['DELETED', leaves.stored.revision],
+      ['ADDED', leaves.stored.revision + 1],
+      ['DELETED', gone.revision],
+    ])
+    const left = items[1]
+    assert.ok(left !== undefined && 'object' in left)
+    const object = parseObject(left.object)
+    assert.deepEqual(object.data, { value: '2' })
+    assert.equal(object.metadata.resourceVersion, String(leaves.stored.revision))
+  })
+
+  test('initial events are the state, then the marker, then changes; also of an empty prefix', async () => {
+    const storage = await open()
+    const a = await create(storage, { name: 'a' })
+    const b = await create(storage, { name: 'b', labels: { app: 'web' } })
+    const initial = { type: 'initial', consistency: { type: 'latest' }, marker: true } as const
+    const all = await storage.watch({ prefix: testPrefix(), start: initial })
+    const one = await storage.watch({ prefix: b.key, start: initial })
+    const none = await storage.watch({ prefix: testPrefix(WIDGETS), start: initial })
+    const c = await create(storage, { name: 'c' })
+    assert.deepEqual(await take(all, 4), [
+      `ADDED ${a.key} ${a.revision} ${a.bytes}`,
+      `ADDED ${b.key} ${b.revision} ${b.bytes}`,
+      `INITIAL_EVENTS_END ${b.revision}`,
+      `ADDED ${c.key} ${c.revision} ${c.bytes}`,
+    ])
+    const shown = [`ADDED ${b.key} ${b.revision} ${b.bytes}`, `INITIAL_EVENTS_END ${b.revision}`]
+    assert.deepEqual(await take(one, 2), shown)
+    assert.deepEqual(await take(none, 1), [`INITIAL_EVENTS_END ${b.revision}`])
+  })
+
+  test('Resumable: a watch resumes across a restart of the cache, and is told when it cannot', async () => {
+    const storage = await open()
+    const first = await create(storage, { name: 'a' })
+    const second = await create(storage, { name: 'b' })
+    const restarted = (await openStorage(storage.backend)).cacher
+    const watcher = restarted.watch({ prefix: testPrefix(), after: first.revision })
+    assert.deepEqual(await take(watcher, 1), [
+      `ADDED ${second.key} ${second.revision} ${second.bytes}`,
+    ])
+    await restarted.close()
+    await storage.backend.compact(second.revision)
+    const late = (await openStorage(storage.backend)).cacher
+    assert.throws(
+      () => late.watch({ prefix: testPrefix(), after: first.revision }),
+      coded('compacted'),
+    )
+    await late.close()
+  })
+
+  test('Bookmarkable: a bookmark comes with progress elsewhere and never before its events', async () => {
+    const storage = await open()
+    const watcher = await storage.watch({
+      prefix: testPrefix(WIDGETS),
+      start: { type: 'after', revision: storage.cacher.revision },
+    })
+    const elsewhere = await create(storage, { name: 'a' })
+    await storage.cacher.waitFresh(elsewhere.revision)
+    await ticks()
+    assert.equal(watcher.bookmark(), elsewhere.revision)
+    const widget = await create(storage, { name: 'w', resource: WIDGETS })
+    await storage.cacher.waitFresh(widget.revision)
+    assert.equal(watcher.bookmark(), widget.revision - 1)
+    await take(watcher, 1, true)
+    assert.equal(watcher.bookmark(), widget.revision)
+    watcher.close()
+  })
+}
