@@ -216,7 +216,7 @@ export class GroupCommit {
     if (this.#broken !== undefined) return this.#broken
     const reason = cause instanceof Error ? cause.message : String(cause)
     const error = new StorageError('unavailable', {
-      message: `storage: the data folder cannot be written: ${reason}`,
+      message: `storage: the data folder cannot be written, is the disk full? ${reason}`,
       cause,
     })
     this.#tables.refresh()

@@ -36,6 +36,8 @@ export async function openTables(dataFile: string): Promise<Tables> {
     eventTurnBatching: false,
     ...TABLE_OPTIONS,
   })
+  /** True while the last commit failed. */
+  let isFailed = false
   const table = (name: string): Table => root.openDB<Buffer, Buffer>(name, TABLE_OPTIONS)
   return {
     latest: table('latest'),
@@ -46,13 +48,19 @@ export async function openTables(dataFile: string): Promise<Tables> {
     commit: async writes => {
       try {
         await root.batch(writes)
+        await root.flushed
+        isFailed = false
       } catch (error) {
+        isFailed = true
         throw await reasonOf(error)
       }
-      await root.flushed
     },
     refresh: () => root.resetReadTxn(),
-    close: () => root.close(),
+    close: async () => {
+      const closing = root.close()
+      // lmdb-js waits for the flush of the last transaction, which never comes when that one failed.
+      if (!isFailed) await closing
+    },
   }
 }
 

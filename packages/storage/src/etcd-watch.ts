@@ -1,0 +1,398 @@
+// One watch of etcd over its raw stream, and its life across lost connections: it resumes after the last whole revision.
+// Called by etcd.ts; calls etcd through etcd-connection.ts, etcd-progress.ts for markers.
+
+import { type EventEmitter, once } from 'node:events'
+import type { Readable } from 'node:stream'
+import type { IDuplexStream, IEvent, IWatchRequest, IWatchResponse } from 'etcd3'
+import type { WatchBatch, WatchEvent } from './backend.ts'
+import { StorageError } from './errors.ts'
+import type { EtcdConnection, EtcdEndpoint } from './etcd-connection.ts'
+import { answersProgress, isMarker, markerKey } from './etcd-progress.ts'
+import { prefixEnd } from './key-order.ts'
+
+/** Over this many undelivered bytes the stream is paused, and etcd holds the rest. */
+const QUEUE_BYTES_MAX = 8 * 1024 * 1024
+const BATCH_OVERHEAD_BYTES = 256
+const RECONNECT_MS = { first: 50, max: 2000 }
+/** When a revision is wanted that no event has brought: how soon to ask, how often, and when to call the stream stuck. */
+const PROGRESS_MS = { first: 20, next: 100, stuck: 10_000 }
+/** etcd's name for "to the last key". */
+const TO_THE_END = Buffer.from([0])
+const CREATED_TIMEOUT_MS = 10_000
+
+/** What the library returns is a Node stream, though its type says less. */
+type WatchStream = IDuplexStream<IWatchRequest, IWatchResponse> &
+  Pick<Readable, 'pause' | 'resume'> &
+  EventEmitter
+
+/** The connection was lost, or the stream is stuck. The watch goes on with the next one. */
+class Interrupted extends Error {}
+
+export interface EtcdWatchOptions {
+  readonly connection: EtcdConnection
+  readonly prefix: string
+  readonly after: number
+  readonly signal: AbortSignal
+  /** Open watches: etcd.ts wakes them when it is closed, and tells them of revisions that readers wait for. */
+  readonly watches: Set<EtcdWatch>
+}
+
+/** See Backend.watch. */
+export async function* watchEtcd(
+  options: EtcdWatchOptions,
+): AsyncGenerator<WatchBatch, void, void> {
+  const watch = new EtcdWatch(options)
+  const onAbort = () => watch.wake()
+  options.signal.addEventListener('abort', onAbort)
+  options.watches.add(watch)
+  try {
+    while (!options.signal.aborted) {
+      const batch = await watch.next()
+      if (batch !== undefined) yield batch
+    }
+  } finally {
+    options.signal.removeEventListener('abort', onAbort)
+    options.watches.delete(watch)
+    watch.stop()
+  }
+}
+
+/**
+ * Either *connected* (a session feeds the queue) or *waiting* to connect again. What is in the queue survives a lost
+ * connection, because `position` is behind it.
+ */
+export class EtcdWatch {
+  readonly #options: EtcdWatchOptions
+  #session: EtcdWatchSession | undefined
+  readonly #queue: WatchBatch[] = []
+  #queueBytes = 0
+  /** The last whole revision received. */
+  #position: number
+  #retries = 0
+  /** The largest revision that somebody waits for. */
+  #wanted = 0
+  #wake: () => void = () => undefined
+  #stopped = false
+
+  constructor(options: EtcdWatchOptions) {
+    this.#options = options
+    this.#position = options.after
+  }
+
+  get position(): number {
+    return this.#position
+  }
+
+  wake(): void {
+    this.#wake()
+  }
+
+  /** Somebody waits until the watch has reached `revision`. */
+  want(revision: number): void {
+    this.#wanted = Math.max(this.#wanted, revision)
+    this.#session?.want(revision)
+  }
+
+  /** The next batch; undefined when the caller should look whether it is aborted. Throws what ends the watch. */
+  async next(): Promise<WatchBatch | undefined> {
+    const batch = this.#queue.shift()
+    if (batch !== undefined) {
+      this.#queueBytes -= bytesOf(batch)
+      if (this.#queueBytes < QUEUE_BYTES_MAX / 2) this.#session?.resume()
+      return batch
+    }
+    const { connection } = this.#options
+    if (connection.closed !== undefined) throw connection.closed
+    this.#session ??= this.#connect()
+    const { failure } = this.#session
+    if (failure !== undefined) await this.#interrupted(failure)
+    else await this.#sleep()
+    return undefined
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#session?.close()
+  }
+
+  #connect(): EtcdWatchSession {
+    const { connection, prefix } = this.#options
+    const session = new EtcdWatchSession({
+      connection,
+      prefix,
+      after: this.#position,
+      onBatch: batch => this.#receive(batch),
+      onEnd: () => this.wake(),
+    })
+    session.want(this.#wanted)
+    return session
+  }
+
+  #receive(batch: WatchBatch): void {
+    if (this.#stopped || batch.revision <= this.#position) return
+    this.#position = batch.revision
+    this.#retries = 0
+    const last = this.#queue.at(-1)
+    if (last !== undefined && last.events.length === 0) {
+      this.#queue.pop()
+      this.#queueBytes -= bytesOf(last)
+    }
+    this.#queue.push(batch)
+    this.#queueBytes += bytesOf(batch)
+    if (this.#queueBytes > QUEUE_BYTES_MAX) this.#session?.pause()
+    this.wake()
+  }
+
+  /** Rethrows what cannot be mended by connecting again; otherwise waits a little. */
+  async #interrupted(failure: Error): Promise<void> {
+    this.#session?.close()
+    this.#session = undefined
+    if (!(failure instanceof Interrupted)) throw failure
+    const delay = Math.min(RECONNECT_MS.first * 2 ** this.#retries++, RECONNECT_MS.max)
+    const timer = setTimeout(() => this.wake(), delay)
+    await this.#sleep()
+    clearTimeout(timer)
+  }
+
+  async #sleep(): Promise<void> {
+    if (this.#options.signal.aborted) return
+    await new Promise<void>(resolve => {
+      this.#wake = resolve
+    })
+  }
+}
+
+interface SessionOptions {
+  readonly connection: EtcdConnection
+  readonly prefix: string
+  readonly after: number
+  readonly onBatch: (batch: WatchBatch) => void
+  readonly onEnd: () => void
+}
+
+/** One stream with one watch on it, from connecting to its end. */
+class EtcdWatchSession {
+  readonly #options: SessionOptions
+  readonly #endpoint: EtcdEndpoint
+  #stream: WatchStream | undefined
+  #failure: Error | undefined
+  /** Events of a response whose last fragment has not come yet. */
+  #fragments: IEvent[] = []
+  #reached: number
+  #wanted = 0
+  #wantTimer: NodeJS.Timeout | undefined
+  #wantedForMs = 0
+  #createdTimer: NodeJS.Timeout | undefined
+  #answersProgress = false
+  #closed = false
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+    this.#endpoint = options.connection.endpoint
+    this.#reached = options.after
+    this.#open().catch((error: unknown) => this.#fail(error))
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  pause(): void {
+    this.#stream?.pause()
+  }
+
+  resume(): void {
+    this.#stream?.resume()
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#wantTimer)
+    clearTimeout(this.#createdTimer)
+    // Ending first: the library resets all its connections when a stream that is still writable is cancelled.
+    this.#stream?.end()
+    this.#stream?.cancel()
+  }
+
+  want(revision: number): void {
+    if (revision <= this.#reached || this.#closed) return
+    this.#wanted = Math.max(this.#wanted, revision)
+    if (this.#wantTimer !== undefined) return
+    this.#wantedForMs = 0
+    this.#scheduleWant(PROGRESS_MS.first)
+  }
+
+  async #open(): Promise<void> {
+    const { client } = this.#endpoint
+    this.#createdTimer = setTimeout(
+      () => this.#fail(new Interrupted('etcd did not begin the watch')),
+      CREATED_TIMEOUT_MS,
+    )
+    const status = await client.maintenance.status()
+    this.#answersProgress = answersProgress(status.version)
+    const stream = (await client.watchClient.watch()) as WatchStream
+    if (this.#closed) {
+      stream.on('error', () => undefined)
+      stream.end()
+      stream.cancel()
+      return
+    }
+    this.#stream = stream
+    stream.on('error', error => this.#fail(error))
+    stream.on('end', () => this.#fail(new Interrupted('etcd ended the watch')))
+    stream.on('data', response => this.#onResponse(response))
+    stream.write({ create_request: createRequest(this.#options) })
+  }
+
+  #onResponse(response: IWatchResponse): void {
+    if (this.#closed || this.#failure !== undefined) return
+    if (response.created) clearTimeout(this.#createdTimer)
+    if (response.canceled) {
+      this.#fail(this.#cancelled(response))
+      return
+    }
+    const { events } = response
+    if (events.length === 0 && !response.fragment && this.#fragments.length === 0) {
+      if (!response.created) this.#progress(Number(response.header.revision))
+      return
+    }
+    this.#fragments.push(...events)
+    if (response.fragment) return
+    const whole = this.#fragments
+    this.#fragments = []
+    this.#deliver(whole)
+  }
+
+  #cancelled(response: IWatchResponse): Error {
+    const { prefix, connection } = this.#options
+    const revision = Number(response.compact_revision)
+    if (revision > 0) return new StorageError('compacted', { key: prefix, revision })
+    return new StorageError('unavailable', {
+      key: prefix,
+      message: `storage: etcd at ${connection.addresses} refused the watch: ${response.cancel_reason}`,
+    })
+  }
+
+  /** Events come ordered by revision; one revision is one batch. */
+  #deliver(events: readonly IEvent[]): void {
+    let start = 0
+    for (let i = 1; i <= events.length; i++) {
+      const revision = events[start]?.kv.mod_revision
+      if (i < events.length && events[i]?.kv.mod_revision === revision) continue
+      this.#deliverRevision(Number(revision), events.slice(start, i))
+      start = i
+    }
+  }
+
+  #deliverRevision(revision: number, events: readonly IEvent[]): void {
+    // The watch begins at `after` itself, so that etcd checks it against the compaction mark.
+    if (revision <= this.#reached || this.#failure !== undefined) return
+    const ours = events.filter(event => !isMarker(event.kv.key))
+    const incomplete = ours.find(event => isWithoutPrevious(event))
+    if (incomplete !== undefined) {
+      this.#fail(new StorageError('compacted', { key: this.#options.prefix, revision }))
+      return
+    }
+    this.#reached = revision
+    this.#options.onBatch({ revision, events: ours.map(watchEvent) })
+  }
+
+  #progress(revision: number): void {
+    if (revision <= this.#reached) return
+    this.#reached = revision
+    this.#options.onBatch({ revision, events: [] })
+  }
+
+  #scheduleWant(delayMs: number): void {
+    this.#wantTimer = setTimeout(() => {
+      this.#wantTimer = undefined
+      if (this.#closed || this.#reached >= this.#wanted) return
+      this.#wantedForMs += delayMs
+      if (this.#wantedForMs > PROGRESS_MS.stuck) {
+        this.#fail(new Interrupted('etcd sends neither events nor progress'))
+        return
+      }
+      this.#ask()
+      this.#scheduleWant(PROGRESS_MS.next)
+    }, delayMs)
+  }
+
+  #ask(): void {
+    if (this.#answersProgress) {
+      this.#stream?.write({ progress_request: {} })
+      return
+    }
+    const key = markerKey(this.#options.prefix)
+    const put = this.#endpoint.client.kv.put({ key, value: Buffer.alloc(0) })
+    // The next look asks again, and a stream that stays silent is given up.
+    put.catch(() => undefined)
+  }
+
+  #fail(error: unknown): void {
+    if (this.#closed || this.#failure !== undefined) return
+    const { connection } = this.#options
+    if (error instanceof StorageError) {
+      this.#failure = error
+    } else if (connection.classify(error) === 'refused') {
+      const refused = connection.unavailable(error, { key: this.#options.prefix }, false)
+      this.#failure = refused instanceof Error ? refused : new Error(String(refused))
+    } else {
+      connection.rotate(this.#endpoint)
+      this.#failure = new Interrupted('the watch was interrupted', { cause: error })
+    }
+    this.#options.onEnd()
+  }
+}
+
+function createRequest({ prefix, after }: { prefix: string; after: number }) {
+  const key = prefix === '' ? TO_THE_END : Buffer.from(prefix)
+  return {
+    key,
+    range_end: prefixEnd(Buffer.from(prefix)) ?? TO_THE_END,
+    start_revision: Math.max(after, 1),
+    prev_kv: true,
+    fragment: true,
+  }
+}
+
+/** etcd leaves the previous value out when compaction was faster than the watch. */
+function isWithoutPrevious({ type, kv, prev_kv }: IEvent): boolean {
+  if ((prev_kv as IEvent['prev_kv'] | null) !== null) return false
+  return type === 'Delete' || kv.create_revision !== kv.mod_revision
+}
+
+function watchEvent({ type, kv, prev_kv }: IEvent): WatchEvent {
+  const before = prev_kv as IEvent['prev_kv'] | null
+  return {
+    type: type === 'Delete' ? 'delete' : 'put',
+    key: kv.key.toString(),
+    ...(type !== 'Delete' && { value: kv.value }),
+    ...(before && { previous: before.value, previousRevision: Number(before.mod_revision) }),
+  }
+}
+
+function bytesOf(batch: WatchBatch): number {
+  let bytes = BATCH_OVERHEAD_BYTES
+  for (const { key, value, previous } of batch.events) {
+    bytes += key.length + (value?.length ?? 0) + (previous?.length ?? 0)
+  }
+  return bytes
+}
+
+/** The mark that makes `revision` unreadable, asked of etcd by a watch from there; 0 when there is none. */
+export async function compactionMark(endpoint: EtcdEndpoint, revision: number): Promise<number> {
+  const stream = (await endpoint.client.watchClient.watch()) as WatchStream
+  try {
+    const key = Buffer.from('\0')
+    stream.write({ create_request: { key, start_revision: Math.max(revision, 1) } })
+    for (;;) {
+      const [response]: IWatchResponse[] = await once(stream, 'data')
+      if (response === undefined || response.canceled) return Number(response?.compact_revision)
+      if (!response.created) return 0
+    }
+  } finally {
+    stream.on('error', () => undefined)
+    stream.end()
+    stream.cancel()
+  }
+}

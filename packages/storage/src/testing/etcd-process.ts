@@ -1,0 +1,106 @@
+// A real etcd for tests: started on free loopback ports over a folder of its own, killed and started again at will.
+// Called by *.etcd.test.ts.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export interface EtcdProcess {
+  readonly endpoint: string
+  /** kill -9. Resolves once the process is gone. */
+  kill(): Promise<void>
+  /** Starts it again over the same data and ports. Resolves when it answers. */
+  start(): Promise<void>
+  /** Freezes and thaws the process: connections stay, nothing answers. */
+  freeze(isFrozen: boolean): void
+  /** Kills it and removes its folder. */
+  dispose(): Promise<void>
+}
+
+/** Why tests with etcd cannot run here, or false. */
+export const etcdMissing: string | false =
+  spawnSync('etcd', ['--version']).status === 0 ? false : 'etcd is not on PATH'
+
+const READY_TIMEOUT_MS = 30_000
+
+/** `options` are more command line flags. `tls` is for flags that make the client port speak TLS. */
+export async function startEtcd(
+  options: { args?: readonly string[]; scheme?: 'http' | 'https' } = {},
+): Promise<EtcdProcess> {
+  const { args = [], scheme = 'http' } = options
+  const directory = await mkdtemp(join(tmpdir(), 'podless-etcd-'))
+  const endpoint = `${scheme}://127.0.0.1:${await freePort()}`
+  const peer = `http://127.0.0.1:${await freePort()}`
+  const flags = [
+    ...['--name', 'test', '--data-dir', directory, '--log-level', 'error'],
+    ...['--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
+    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+    ...['--initial-cluster', `test=${peer}`],
+    ...args,
+  ]
+  let child: ChildProcess | undefined
+  let output = ''
+
+  async function start(): Promise<void> {
+    output = ''
+    child = spawn('etcd', flags, { stdio: ['ignore', 'ignore', 'pipe'] })
+    child.stderr?.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+    })
+    await ready(endpoint, () => {
+      if (child?.exitCode !== null) throw new Error(`etcd ended: ${output}`)
+    })
+  }
+
+  async function kill(): Promise<void> {
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+  }
+
+  await start()
+  return {
+    endpoint,
+    start,
+    kill,
+    freeze: isFrozen => {
+      child?.kill(isFrozen ? 'SIGSTOP' : 'SIGCONT')
+    },
+    dispose: async () => {
+      await kill()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Waits for the port, which etcd opens once it has a leader. */
+async function ready(endpoint: string, check: () => void): Promise<void> {
+  const { connect } = await import('node:net')
+  const { hostname, port } = new URL(endpoint)
+  const signal = AbortSignal.timeout(READY_TIMEOUT_MS)
+  for (;;) {
+    check()
+    signal.throwIfAborted()
+    const isOpen = await new Promise<boolean>(resolve => {
+      const socket = connect(Number(port), hostname)
+      socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
+      socket.on('connect', () => socket.destroy())
+    })
+    if (isOpen) return
+    await new Promise<void>(resolve => setTimeout(resolve, 20))
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
