@@ -2,10 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { WatchItem } from '../cache-watcher.ts'
 import type { Storage } from '../storage.ts'
-import { parseObject } from '../stored-object.ts'
+import { parseObject, type StoredObject } from '../stored-object.ts'
 import { testBytes, testKey, testPrefix, WIDGETS } from './objects.ts'
 import { coded, create, openStorage, take, takeItems, ticks, web } from './storage-steps.ts'
+import { describeItem } from './watch-model.ts'
 
 /** Registers the tests of watches. */
 export function watchTests(open: () => Promise<Storage>): void {
@@ -18,14 +20,14 @@ export function watchTests(open: () => Promise<Storage>): void {
     await write({ app: 'db' }, '1')
     const enters = await write({ app: 'web' }, '2')
     const leaves = await write({ app: 'db' }, '3')
-    await write({ app: 'web' }, '4')
+    const returns = await write({ app: 'web' }, '4')
     const gone = await storage.remove(testKey({ name: 'a' }))
     const items = await takeItems(watcher, 4)
     const shown = items.map(item => 'object' in item && [item.type, item.revision])
     assert.deepEqual(shown, [
       ['ADDED', enters.stored.revision],
       ['DELETED', leaves.stored.revision],
-      ['ADDED', leaves.stored.revision + 1],
+      ['ADDED', returns.stored.revision],
       ['DELETED', gone.revision],
     ])
     const left = items[1]
@@ -44,15 +46,17 @@ export function watchTests(open: () => Promise<Storage>): void {
     const one = await storage.watch({ prefix: b.key, start: initial })
     const none = await storage.watch({ prefix: testPrefix(WIDGETS), start: initial })
     const c = await create(storage, { name: 'c' })
-    assert.deepEqual(await take(all, 4), [
-      `ADDED ${a.key} ${a.revision} ${a.bytes}`,
-      `ADDED ${b.key} ${b.revision} ${b.bytes}`,
-      `INITIAL_EVENTS_END ${b.revision}`,
-      `ADDED ${c.key} ${c.revision} ${c.bytes}`,
-    ])
-    const shown = [`ADDED ${b.key} ${b.revision} ${b.bytes}`, `INITIAL_EVENTS_END ${b.revision}`]
-    assert.deepEqual(await take(one, 2), shown)
-    assert.deepEqual(await take(none, 1), [`INITIAL_EVENTS_END ${b.revision}`])
+    const added = (stored: StoredObject) => `ADDED ${stored.key} ${stored.revision} ${stored.bytes}`
+    // An engine may count revisions that are nobody's.
+    const marker = (item: WatchItem | undefined) =>
+      item?.type === 'INITIAL_EVENTS_END' &&
+      item.revision >= b.revision &&
+      item.revision < c.revision
+    const shown = (items: readonly WatchItem[]) =>
+      items.map(item => (marker(item) ? 'END' : describeItem(item)))
+    assert.deepEqual(shown(await takeItems(all, 4)), [added(a), added(b), 'END', added(c)])
+    assert.deepEqual(shown(await takeItems(one, 2)), [added(b), 'END'])
+    assert.deepEqual(shown(await takeItems(none, 1)), ['END'])
   })
 
   test('Resumable: a watch resumes across a restart of the cache, and is told when it cannot', async () => {
@@ -83,12 +87,12 @@ export function watchTests(open: () => Promise<Storage>): void {
     const elsewhere = await create(storage, { name: 'a' })
     await storage.cacher.waitFresh(elsewhere.revision)
     await ticks()
-    assert.equal(watcher.bookmark(), elsewhere.revision)
+    assert.ok((watcher.bookmark() ?? 0) >= elsewhere.revision)
     const widget = await create(storage, { name: 'w', resource: WIDGETS })
     await storage.cacher.waitFresh(widget.revision)
     assert.equal(watcher.bookmark(), widget.revision - 1)
     await take(watcher, 1, true)
-    assert.equal(watcher.bookmark(), widget.revision)
+    assert.ok((watcher.bookmark() ?? 0) >= widget.revision)
     watcher.close()
   })
 }
