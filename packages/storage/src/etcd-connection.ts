@@ -66,6 +66,10 @@ export class EtcdConnection {
     return this.#endpoints.map(({ address }) => address).join(', ')
   }
 
+  now(): number {
+    return this.#options.now()
+  }
+
   classify(error: unknown): EtcdFailure {
     return this.#options.classify(error)
   }

@@ -152,6 +152,11 @@ describe('etcd outages', { skip: etcdMissing, timeout: 180_000 }, () => {
     const silent = openEtcd({ endpoints: [etcd.endpoint], connectTimeoutMs: 500 })
     assert((await failsWith('unavailable', silent)).message.includes(etcd.endpoint))
     etcd.freeze(false)
+    await etcd.kill()
+    const early = open()
+    await pause()
+    await etcd.start()
+    assert((await (await early).revision()) >= 1)
   })
 
   test('ten thousand objects of two kilobytes come in one list', async () => {

@@ -228,7 +228,11 @@ class EtcdWatchSession {
       () => this.#fail(new Interrupted('etcd did not begin the watch')),
       CREATED_TIMEOUT_MS,
     )
-    const status = await client.maintenance.status()
+    // The read renews a token that expired, which opening a stream does not, and shows that the member has a quorum.
+    const [status] = await Promise.all([
+      client.maintenance.status(),
+      client.kv.range({ key: Buffer.from(this.#options.prefix || '/'), count_only: true }),
+    ])
     this.#answersProgress = answersProgress(status.version)
     const stream = (await client.watchClient.watch()) as WatchStream
     if (this.#closed) {

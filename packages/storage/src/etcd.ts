@@ -39,6 +39,8 @@ export interface EtcdOptions {
 
 const CONNECT_TIMEOUT_MS = 5000
 const CALL_TIMEOUT_MS = 10_000
+/** Between two tries to reach an endpoint at the start. */
+const RETRY_MS = 200
 const COMPACTION_INTERVAL_MS = 60_000
 /** Quiet watches learn this often how far they are, so that a reconnect does not begin before the compaction mark. */
 const PROGRESS_INTERVAL_MS = 60_000
@@ -99,7 +101,6 @@ function classifier(library: typeof import('etcd3')): ClassifyFailure {
     library.EtcdAuthenticationFailedError,
     library.GRPCUnauthenticatedError,
     library.GRPCFailedPreconditionError,
-    library.EtcdInvalidAuthTokenError,
   ]
   return error => {
     if (error instanceof library.GRPCOutOfRangeError) return 'outOfRange'
@@ -110,19 +111,15 @@ function classifier(library: typeof import('etcd3')): ClassifyFailure {
   }
 }
 
-/** Waits until any endpoint answers a read that needs a quorum. */
+/** Waits until any endpoint answers a read that needs a quorum: etcd may be starting at the same time. */
 async function reach(
   connection: EtcdConnection,
   endpoints: readonly EtcdEndpoint[],
   deadline: number,
 ): Promise<void> {
-  const request = { key: Buffer.from('podless'), count_only: true }
   try {
     const first = await Promise.any(
-      endpoints.map(async endpoint => {
-        await endpoint.client.kv.range(request, { deadline })
-        return endpoint
-      }),
+      endpoints.map(endpoint => reachOne(connection, endpoint, deadline)),
     )
     while (connection.endpoint !== first) connection.rotate(connection.endpoint)
   } catch (cause) {
@@ -135,6 +132,27 @@ async function reach(
         'and that the certificates or the password are accepted.',
       cause,
     })
+  }
+}
+
+/** Tries until the deadline; rejects with the first reason, which says more than that time ran out. */
+async function reachOne(
+  connection: EtcdConnection,
+  endpoint: EtcdEndpoint,
+  deadline: number,
+): Promise<EtcdEndpoint> {
+  const request = { key: Buffer.from('podless'), count_only: true }
+  let reason: unknown
+  for (;;) {
+    try {
+      await endpoint.client.kv.range(request, { deadline })
+      return endpoint
+    } catch (error) {
+      reason ??= error
+      const isOver = connection.now() + RETRY_MS >= deadline
+      if (isOver || connection.classify(error) !== 'unreachable') throw reason
+    }
+    await new Promise<void>(resolve => setTimeout(resolve, RETRY_MS))
   }
 }
 

@@ -11,15 +11,18 @@ export type {
   WatchSink,
 } from './cache-watcher.ts'
 export { Cacher, type CacherOptions, type CacheWatchOptions, openCacher } from './cacher.ts'
+export { type Compactor, type CompactorOptions, startCompactor } from './compactor.ts'
 export * from './consistency.ts'
 export { ContinueError, ContinueExpiredError } from './continue.ts'
 export { type EmbeddedOptions, openEmbedded } from './embedded.ts'
 export * from './errors.ts'
+export { type EtcdOptions, openEtcd } from './etcd.ts'
 export type { HistoryLimits } from './history.ts'
 export * from './keys.ts'
 export type { StateView } from './state-view.ts'
 export * from './storage.ts'
 export * from './stored-object.ts'
+export type { Every } from './timer.ts'
 export type {
   CurrentState,
   RemoveOptions,
