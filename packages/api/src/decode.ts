@@ -7,11 +7,14 @@ import {
   badRequest,
   bareMediaType,
   bodyFormat,
+  checkConvertible,
   DecodeError,
   decodeObject,
   decodeTyped,
+  duplicateFieldTexts,
   type FieldValidation,
   type GroupVersionKind,
+  goJsonType,
   invalid,
   invalidValue,
   isObject,
@@ -20,6 +23,7 @@ import {
   type KubeObject,
   parseApiVersion,
   parseJson,
+  parseJsonStrict,
   parseYaml,
   strictDecodingFailure,
   strictDecodingText,
@@ -64,8 +68,20 @@ export async function decodeBody(
   const problems = [...strictErrors, ...unknown]
   if (validation === 'Strict' && problems.length > 0)
     throw strictDecodingFailure(sent, gvk.kind, problems)
-  if (strict) for (const text of problems) ctx.warn(text)
+  if (strict) warnOfStrictErrors(ctx, problems)
   return object
+}
+
+const YAML_ERRORS = 'yaml: unmarshal errors:\n'
+const FROM_YAML = 'error converting YAML to JSON: '
+
+/** What strict decoding found, as warnings; those about YAML one a line. Ref: handlers/rest.go addStrictDecodingWarnings */
+export function warnOfStrictErrors(ctx: RequestContext, errors: readonly string[]): void {
+  for (const text of errors) {
+    const bare = text.startsWith(FROM_YAML) ? text.slice(FROM_YAML.length) : text
+    const lines = bare.startsWith(YAML_ERRORS) ? bare.slice(YAML_ERRORS.length).split('\n') : [text]
+    for (const line of lines) ctx.warn(line.trim())
+  }
 }
 
 /** Prunes and defaults a custom resource; returns the unknown fields. */
@@ -81,10 +97,17 @@ function shapeCustom(
   return unknown.map(path => `unknown field ${JSON.stringify(path)}`)
 }
 
-/** A JSON patch or merge patch as JSON. `prefix` begins the text of a 400. */
-export function decodePatch(body: Buffer, prefix: string): JsonValue {
+/**
+ * A patch as JSON, with the keys it says twice unless fieldValidation is Ignore. `prefix` begins the text of a 400.
+ */
+export function decodePatch(
+  body: Buffer,
+  prefix: string,
+  validation: FieldValidation,
+): { value: JsonValue; strictErrors: readonly string[] } {
   try {
-    return parseJson(body)
+    const parsed = parseJsonStrict(body, { duplicates: validation !== 'Ignore' })
+    return { value: parsed.value, strictErrors: duplicateFieldTexts(parsed) }
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
     throw badRequest(`${prefix}${error.message}`)
@@ -103,34 +126,53 @@ export function decodeApplied(
     parsed = parseYaml(body, { strict })
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
-    throw badRequest(`error decoding YAML: ${error.message}`)
+    throw badRequest(`error decoding YAML: ${FROM_YAML}${error.message}`)
   }
-  if (!isObject(parsed.value)) throw badRequest('error decoding YAML: the body is no object')
+  if (parsed.value !== null && !isObject(parsed.value)) {
+    throw badRequest(
+      `error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${goJsonType(parsed.value)} into Go value of type map[string]interface {}`,
+    )
+  }
   if (parsed.yamlError !== undefined && validation === 'Strict')
-    throw badRequest(`error strict decoding YAML: ${parsed.yamlError}`)
-  if (parsed.yamlError !== undefined && strict) ctx.warn(parsed.yamlError)
-  return parsed.value
+    throw badRequest(`error strict decoding YAML: ${FROM_YAML}${parsed.yamlError}`)
+  if (parsed.yamlError !== undefined && strict) warnOfStrictErrors(ctx, [parsed.yamlError])
+  return parsed.value ?? {}
+}
+
+/** How the result of a patch is looked at. */
+export interface PatchResult {
+  readonly validation: FieldValidation
+  /** What strict decoding found in the patch itself. */
+  readonly strictErrors: readonly string[]
+  /** What a refusal shows as the bad value. */
+  readonly shown: string
+  /** True for strategic merges, whose results are converted field by field and objected to in other words. */
+  readonly reflective: boolean
 }
 
 /** What a patch left, decoded anew. What does not fit is 422 with the field `patch`. */
 export function decodePatched(
   ctx: RequestContext,
   value: JsonObject,
-  validation: FieldValidation,
+  { validation, strictErrors, shown, reflective }: PatchResult,
 ): KubeObject {
   const { resource, subresource } = ctx
   const isView = subresource?.type === 'virtual'
+  const refuse = (text: string): Error =>
+    invalid({ group: '', kind: '' }, '', [invalidValue('patch', shown, text)])
   const { object, unknown } =
     isView || resource.custom === undefined
       ? patchedBuiltin(
           isView ? subresource.gvk : gvkOf(resource),
           isView ? subresource.schema : resource.schema,
           value,
+          { refuse, reflective },
         )
-      : patchedCustom(resource, value)
+      : patchedCustom(resource, value, refuse)
   if (!isView) resource.strategy.default?.(object)
-  if (validation === 'Strict' && unknown.length > 0) throw invalidPatch(strictDecodingText(unknown))
-  if (validation !== 'Ignore') for (const text of unknown) ctx.warn(text)
+  const problems = [...strictErrors, ...(reflective ? [...unknown].sort() : unknown)]
+  if (validation === 'Strict' && problems.length > 0) throw refuse(strictDecodingText(problems))
+  if (validation !== 'Ignore') warnOfStrictErrors(ctx, problems)
   return object
 }
 
@@ -143,8 +185,10 @@ function patchedBuiltin(
   gvk: GroupVersionKind,
   schema: Resource['schema'],
   value: JsonObject,
+  { refuse, reflective }: { refuse: (text: string) => Error; reflective: boolean },
 ): Patched {
   try {
+    if (reflective) checkConvertible(value, schema)
     const { object, unknownFields } = decodeTyped(value, schema)
     const typed = {
       ...object,
@@ -155,18 +199,19 @@ function patchedBuiltin(
     return { object: typed as KubeObject, unknown: unknownFields }
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
-    throw invalidPatch(error.message)
+    throw refuse(error.message)
   }
 }
 
-function patchedCustom(resource: Resource, value: JsonObject): Patched {
+function patchedCustom(
+  resource: Resource,
+  value: JsonObject,
+  refuse: (text: string) => Error,
+): Patched {
   const object = { ...value, metadata: value.metadata ?? {} } as KubeObject
   checkCustomType(gvkOf(resource), object)
-  return { object, unknown: shapeCustom(resource, object, invalidPatch) }
+  return { object, unknown: shapeCustom(resource, object, refuse) }
 }
-
-const invalidPatch = (text: string): Error =>
-  invalid({ group: '', kind: '' }, '', [invalidValue('patch', '{}', text)])
 
 /** Ref: apiextensions-apiserver/pkg/registry/customresource/validator.go validateKindVersion */
 function checkCustomType(gvk: GroupVersionKind, { kind, apiVersion, metadata }: KubeObject): void {

@@ -3,17 +3,25 @@
 // Ref: apiserver/pkg/server/config.go DefaultBuildHandlerChain
 
 import { randomUUID } from 'node:crypto'
-import { badRequest, ParseError, parseGoDurationMs, StatusError } from '@podless/apimachinery'
+import {
+  badRequest,
+  methodNotSupported,
+  notFound,
+  ParseError,
+  parseGoDurationMs,
+  StatusError,
+} from '@podless/apimachinery'
 import type { Authenticator } from './auth/authenticate.ts'
 import { authorizationError } from './auth/authorize.ts'
 import { impersonate } from './auth/impersonate.ts'
 import type { RequestContext, ServerState } from './context.ts'
 import { methodNotAllowed, statusOf, unknownResource } from './errors.ts'
-import { type Incoming, jsonReply, type Reply } from './exchange.ts'
+import { type Incoming, jsonReply, NOT_FOUND, type Reply } from './exchange.ts'
 import type { Pages } from './pages.ts'
 import { type RequestInfo, requestInfo } from './request-info.ts'
 import type { AuthorizationRequest, Resource, Subresource, UserInfo } from './resource.ts'
-import { verbFor } from './verbs/verb.ts'
+import { isRouted, verbFor } from './verbs/verb.ts'
+import { Warnings } from './warnings.ts'
 
 export interface ChainState extends ServerState {
   readonly authenticator: Authenticator
@@ -25,13 +33,14 @@ export async function handle(state: ChainState, request: Incoming): Promise<Repl
   const started = performance.now()
   const auditId = request.header('audit-id') ?? randomUUID()
   const info = requestInfo(request.method, request.target)
-  const warnings: string[] = []
-  const reply = await guarded(state, request, info, auditId, text => warnings.push(text))
+  const warnings = new Warnings()
+  const reply = await guarded(state, request, info, auditId, text => warnings.add(text))
   observe(state, info, reply, performance.now() - started)
+  const told = warnings.headers()
   return {
     ...reply,
     headers: { 'audit-id': auditId, ...reply.headers },
-    ...(warnings.length === 0 ? {} : { warnings: warnings.map(formatWarning) }),
+    ...(told.length === 0 ? {} : { warnings: told }),
   }
 }
 
@@ -69,9 +78,13 @@ async function serve(
   authorize(state, user, info) // 403, before a body is read
   if (!info.isResource) return await state.pages.serve(request, info, user)
   const served = lookup(state, info) // 404
+  if (served === undefined) return NOT_FOUND
   if (served.resource.deprecationWarning !== undefined) warn(served.resource.deprecationWarning)
   const verb = verbFor(info, served.subresource, served.resource)
-  if (verb === undefined) throw methodNotAllowed() // 405
+  if (verb === undefined) {
+    const routed = isRouted(info, served.subresource, served.resource)
+    throw routed ? methodNotAllowed() : unknownResource() // 405, 404
+  }
   const query = queryOf(request.target)
   checkTimeout(query, info)
   return await verb({
@@ -107,17 +120,33 @@ interface Served {
   readonly subresource: Subresource | undefined
 }
 
-function lookup(state: ChainState, info: RequestInfo): Served {
-  const resource = state.registry.lookup(info)
-  if (resource === undefined) throw unknownResource()
-  if (info.namespace !== '' && !resource.namespaced && info.resource !== 'namespaces')
-    throw unknownResource()
-  if (resource.namespaced && info.namespace === '' && info.name !== '') throw unknownResource()
+/** Undefined where no group version answers, or a CRD's would but does not serve this. */
+function lookup({ registry }: ChainState, info: RequestInfo): Served | undefined {
+  const resource = registry.lookup(info)
+  if (resource === undefined) {
+    if (registry.hasBuiltin(info)) throw unknownResource()
+    return undefined
+  }
+  if (isOutOfScope(resource, info)) {
+    if (resource.crd === undefined) throw unknownResource()
+    return undefined
+  }
   if (info.subresource === '') return { resource, subresource: undefined }
   const subresource = resource.subresources.get(info.subresource)
-  if (subresource === undefined || (info.rest.length > 0 && subresource.type !== 'node'))
-    throw unknownResource()
+  if (subresource === undefined || (info.rest.length > 0 && subresource.type !== 'node')) {
+    throw resource.crd === undefined ? unknownResource() : notFound(resource.gvr, info.name)
+  }
   return { resource, subresource }
+}
+
+function isOutOfScope(resource: Resource, { namespace, name, resource: plural }: RequestInfo): boolean {
+  if (!resource.namespaced) return namespace !== '' && plural !== 'namespaces'
+  return namespace === '' && name !== ''
+}
+
+/** Custom resources name themselves and the verb; built-ins leave it to the router. */
+function unsupportedVerb(resource: Resource, { verb }: RequestInfo): StatusError {
+  return resource.crd === undefined ? methodNotAllowed() : methodNotSupported(resource.gvr, verb)
 }
 
 const BROKEN_ESCAPE = /%(?![0-9a-fA-F]{2})/
@@ -149,12 +178,6 @@ export function statusReply(error: StatusError): Reply {
   const reply = jsonReply(error.code, error.body)
   const retry = error.body.details?.retryAfterSeconds
   return retry === undefined ? reply : { ...reply, headers: { 'retry-after': String(retry) } }
-}
-
-/** Ref: RFC 7234 5.5; apimachinery/pkg/util/net/http.go NewWarningHeader */
-function formatWarning(text: string): string {
-  const printable = text.replaceAll(/[\u0000-\u001f\u007f]/g, ' ')
-  return `299 - "${printable.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
 }
 
 function observe(state: ChainState, info: RequestInfo, reply: Reply, elapsedMs: number): void {

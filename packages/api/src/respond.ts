@@ -5,6 +5,7 @@ import {
   apiVersionOf,
   encodeProtobuf,
   encodeYaml,
+  failure,
   type JsonObject,
   type KubeObject,
   type MediaChoice,
@@ -13,7 +14,7 @@ import {
 import type { StoredObject } from '@podless/storage'
 import type { RequestContext } from './context.ts'
 import { partialMetadata, partialMetadataList } from './discovery/partial-metadata.ts'
-import { tableOf } from './discovery/table.ts'
+import { checkIncludeObject, tableOf } from './discovery/table.ts'
 import type { Reply } from './exchange.ts'
 import type { Resource } from './resource.ts'
 import { decodeStored, listItemChunks, servedBytes } from './stored-form.ts'
@@ -28,13 +29,20 @@ export interface ListAnswer {
 /** The representation a request accepts. Throws 406. `stream` is set for watches. */
 export function chooseMedia(ctx: RequestContext, options: { stream?: boolean } = {}): MediaChoice {
   const { request, resource, info, query } = ctx
-  return negotiate(request.header('accept'), {
+  const media = negotiate(request.header('accept'), {
     protobuf: resource.crd === undefined,
     pretty: query.get('pretty'),
     userAgent: request.header('user-agent'),
     stream: options.stream === true,
     collection: info.name === '' && (info.verb === 'list' || info.verb === 'watch'),
   })
+  if (media.as === 'Table' && options.stream === true) checkIncludeObject(includeObjectOf(ctx))
+  return media
+}
+
+/** Table only: what of the object rides along in each row. */
+export function includeObjectOf({ query }: RequestContext): string {
+  return query.get('includeObject') ?? ''
 }
 
 /** Answers an object that the cache or a write gave us. */
@@ -57,11 +65,32 @@ function shapeOne(ctx: RequestContext, media: MediaChoice, obj: KubeObject): Jso
     return tableOf(
       ctx.resource,
       [obj],
-      tableOptions(ctx, { resourceVersion: obj.metadata.resourceVersion }),
+      tableOptions(ctx, media, { resourceVersion: obj.metadata.resourceVersion }),
     )
   }
-  return media.as === 'PartialObjectMetadata' ? partialMetadata(obj) : obj
+  if (media.as === 'PartialObjectMetadataList') throw notAList(ctx)
+  return media.as === 'PartialObjectMetadata' ? partialMetadata(obj, media.asVersion) : obj
 }
+
+/** The type of the answer as upstream's texts name it: built-ins by their internal Go type. */
+function goTypeOf({ resource }: RequestContext, suffix: '' | 'List'): string {
+  if (resource.crd !== undefined) return `*unstructured.Unstructured${suffix}`
+  const [first = ''] = resource.gvr.group.split('.')
+  const goPackage = first === '' || first === 'events' ? 'core' : first
+  return `*${goPackage}.${resource.names.kind}${suffix}`
+}
+
+function notAList(ctx: RequestContext): Error {
+  // A custom resource passes for a list until its items are asked for.
+  if (ctx.resource.crd !== undefined)
+    return failure({ code: 500, message: 'content is not a list' })
+  return wrongShape(
+    `you requested PartialObjectMetadataList, but the requested object is not a list (${goTypeOf(ctx, '')})`,
+  )
+}
+
+const wrongShape = (message: string): Error =>
+  failure({ code: 406, reason: 'NotAcceptable', message })
 
 /** Answers a list; plain JSON is written item by item around the encoded objects. */
 export function respondList(ctx: RequestContext, answer: ListAnswer): Reply {
@@ -80,8 +109,14 @@ function shapeList(ctx: RequestContext, media: MediaChoice, answer: ListAnswer):
   const { resource } = ctx
   const objects = answer.items.map(stored => decodeStored(stored, resource))
   const metadata = listMetadata(answer)
-  if (media.as === 'Table') return tableOf(resource, objects, tableOptions(ctx, metadata))
-  if (media.as === 'PartialObjectMetadataList') return partialMetadataList(objects, metadata)
+  if (media.as === 'Table') return tableOf(resource, objects, tableOptions(ctx, media, metadata))
+  if (media.as === 'PartialObjectMetadataList')
+    return partialMetadataList(objects, metadata, media.asVersion)
+  if (media.as === 'PartialObjectMetadata') {
+    throw wrongShape(
+      `you requested PartialObjectMetadata, but the requested object is a list (${goTypeOf(ctx, 'List')})`,
+    )
+  }
   const items = resource.crd === undefined ? objects.map(withoutTypeMeta) : objects
   return { kind: resource.names.listKind, apiVersion: apiVersionOf(resource.gvr), metadata, items }
 }
@@ -94,11 +129,16 @@ function withoutTypeMeta({
   return rest
 }
 
-function tableOptions(ctx: RequestContext, metadata: JsonObject): Parameters<typeof tableOf>[2] {
+function tableOptions(
+  ctx: RequestContext,
+  media: MediaChoice,
+  metadata: JsonObject,
+): Parameters<typeof tableOf>[2] {
   return {
     metadata,
-    includeObject: ctx.query.get('includeObject') ?? 'Metadata',
+    includeObject: includeObjectOf(ctx),
     now: ctx.server.now(),
+    version: media.asVersion,
   }
 }
 

@@ -218,7 +218,7 @@ async function readBody(request: AnyRequest): Promise<Buffer> {
     if (size <= BODY_BYTES_MAX) chunks.push(chunk)
   }
   if (size > BODY_BYTES_MAX)
-    throw requestEntityTooLarge(`Request entity too large: limit is ${BODY_BYTES_MAX}`)
+    throw requestEntityTooLarge(`limit is ${BODY_BYTES_MAX}`)
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
 }
 

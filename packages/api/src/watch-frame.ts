@@ -12,7 +12,7 @@ import type { CacheEvent, StoredObject } from '@podless/storage'
 import { partialMetadata } from './discovery/partial-metadata.ts'
 import { tableOf } from './discovery/table.ts'
 import type { Resource } from './resource.ts'
-import { decodeStored, servedBytes } from './stored-form.ts'
+import { decodeStored, servedBytes , servedForm } from './stored-form.ts'
 
 /** How one watch's frames look. */
 export interface FrameShape {
@@ -32,7 +32,7 @@ export function eventFrame(shape: FrameShape, event: CacheEvent, withColumns: bo
   const { media, resource } = shape
   if (media.as === 'Table')
     return encodeFrame(shape, event.type, tableObject(shape, event.object, withColumns))
-  const memoKey = `watch:${event.type}:${media.format}:${media.as ?? ''}:${resource.gvr.group}/${resource.gvr.version}`
+  const memoKey = `watch:${event.type}:${media.format}:${media.as ?? ''}:${media.asVersion ?? ''}:${servedForm(resource)}`
   const known = event.object.memo.get(memoKey)
   if (known !== undefined) return known as Buffer
   const frame = makeFrame(shape, event)
@@ -50,15 +50,17 @@ function makeFrame(shape: FrameShape, { type, object }: CacheEvent): Buffer {
     ])
   }
   const obj = decodeStored(object, resource)
-  return encodeFrame(shape, type, media.as === 'PartialObjectMetadata' ? partialMetadata(obj) : obj)
+  const shown = media.as === 'PartialObjectMetadata' ? partialMetadata(obj, media.asVersion) : obj
+  return encodeFrame(shape, type, shown)
 }
 
 function tableObject(shape: FrameShape, stored: StoredObject, withColumns: boolean): JsonObject {
-  const { resource, includeObject, now } = shape
+  const { resource, media, includeObject, now } = shape
   const table = tableOf(resource, [decodeStored(stored, resource)], {
     metadata: { resourceVersion: String(stored.revision) },
     includeObject,
     now: now(),
+    version: media.asVersion,
   })
   return withColumns ? table : { ...table, columnDefinitions: null }
 }
@@ -67,20 +69,21 @@ function tableObject(shape: FrameShape, stored: StoredObject, withColumns: boole
 export function bookmarkFrame(shape: FrameShape, revision: number, initialEnd: boolean): Buffer {
   const { resource, media } = shape
   const partial = media.as === 'PartialObjectMetadata'
+  const metaVersion = `meta.k8s.io/${media.asVersion ?? 'v1'}`
   const metadata: JsonObject = {
     resourceVersion: String(revision),
     ...(initialEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
   }
   const object: JsonObject = {
     kind: partial ? 'PartialObjectMetadata' : resource.names.kind,
-    apiVersion: partial ? 'meta.k8s.io/v1' : apiVersionOf(resource.gvr),
+    apiVersion: partial ? metaVersion : apiVersionOf(resource.gvr),
     metadata,
   }
   if (media.as !== 'Table') return encodeFrame(shape, 'BOOKMARK', object)
   const rows = [{ cells: [], object }]
   return encodeFrame(shape, 'BOOKMARK', {
     kind: 'Table',
-    apiVersion: 'meta.k8s.io/v1',
+    apiVersion: metaVersion,
     metadata,
     columnDefinitions: null,
     rows,

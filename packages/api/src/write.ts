@@ -13,13 +13,17 @@ import {
   failure,
   generateName,
   invalid,
+  invalidValue,
   type JsonObject,
   type KubeObject,
   managerOf,
   notFound,
+  type ObjectMeta,
   OPTIMISTIC_LOCK_MESSAGE,
   type WriteOptions as ParsedWriteOptions,
+  parseApiVersion,
   required,
+  type SchemaNode,
   trackUpdate,
   type ValidateObjectOptions,
   validateObjectMeta,
@@ -27,9 +31,10 @@ import {
 } from '@podless/apimachinery'
 import { StorageError, type StoredObject } from '@podless/storage'
 import type { AdmissionAttributes } from './admission/chain.ts'
+import { authorizationError } from './auth/authorize.ts'
 import { type RequestContext, ruleContext } from './context.ts'
 import { toStatus } from './errors.ts'
-import type { Resource, RuleContext, StoredSubresource } from './resource.ts'
+import type { Resource, RuleContext, StoredSubresource, Subresource } from './resource.ts'
 import { decodeStored, encodeForStorage, keyOf } from './stored-form.ts'
 
 /** What the options of any write have in common. */
@@ -41,6 +46,8 @@ export interface WriteOptions {
   readonly options: JsonObject
   /** True when managedFields are computed already (apply). */
   readonly tracksItself?: boolean
+  /** True when an update or apply found nothing and creates: that takes the right to create as well. */
+  readonly instead?: boolean
 }
 
 /** `stored` is absent after a dry run. */
@@ -65,9 +72,13 @@ export async function createObject(
   const { resource } = ctx
   const rules = ruleContext(ctx, write.dryRun)
   let next = obj
-  if (write.tracksItself !== true) trackManager(ctx, undefined, next, write)
+  if (write.tracksItself !== true) {
+    dedupOwners(next, ctx.warn, '')
+    trackManager(ctx, undefined, next, write)
+  }
   next =
     (await ctx.server.admission.mutate(attributes(ctx, 'CREATE', next, undefined, write))) ?? next
+  dedupOwners(next, ctx.warn, AFTER_ADMISSION)
   const generates = (next.metadata.name ?? '') === '' && (next.metadata.generateName ?? '') !== ''
   const template = generates ? cloneJson(next) : next
   for (let attempt = 1; ; attempt += 1) {
@@ -97,8 +108,9 @@ async function createOnce(
     refuseInvalid(resource, obj, createErrors(resource, obj, rules))
     for (const text of strategy.warnings?.(obj, undefined) ?? []) ctx.warn(text)
     strategy.authorizeWrite?.(obj, undefined, rules)
+    if (write.instead === true) authorizeCreate(ctx)
     await server.admission.validate(attributes(ctx, 'CREATE', obj, undefined, write))
-    if ((obj.metadata.resourceVersion ?? '') !== '') {
+    if (write.instead !== true && (obj.metadata.resourceVersion ?? '') !== '') {
       throw failure({
         code: 500,
         message: 'resourceVersion should not be set on objects to be created',
@@ -109,6 +121,14 @@ async function createOnce(
     strategy.release?.(obj, rules)
     throw error
   }
+}
+
+/** Ref: apiserver/pkg/endpoints/handlers/update.go withAuthorization */
+function authorizeCreate({ user, info, server }: RequestContext): void {
+  const { group, version, resource, subresource, name, namespace } = info
+  const wanted = { user, verb: 'create', group, version, resource, subresource, name, namespace }
+  const { allowed, reason } = server.services.authorizer.authorize(wanted)
+  if (!allowed) throw authorizationError(wanted, reason)
 }
 
 async function putNew(ctx: RequestContext, obj: KubeObject, write: WriteOptions): Promise<Written> {
@@ -162,12 +182,13 @@ function createErrors(
 }
 
 function customErrors(
-  { custom }: Resource,
+  { custom, names }: Resource,
   obj: KubeObject,
   options: ValidateObjectOptions,
   rules: RuleContext,
 ): readonly FieldError[] {
   if (custom === undefined) return []
+  if (obj.kind !== names.kind) return [invalidValue('kind', obj.kind, `must be ${names.kind}`)]
   const { errors, warnings } = custom.validate(obj, options)
   for (const text of warnings) rules.warn(text)
   return errors
@@ -239,7 +260,7 @@ export async function updateObject(
 
 class AbsentError extends Error {}
 
-/** What decides whether a write changes anything: all but the times in managedFields and the resourceVersion. */
+/** What decides whether a write changes anything: all but the resourceVersion. */
 function storable(obj: KubeObject): KubeObject {
   const { resourceVersion: _revision, ...metadata } = obj.metadata
   return { ...obj, metadata }
@@ -259,24 +280,60 @@ async function nextState(
   request: UpdateRequest,
   write: WriteOptions,
 ): Promise<KubeObject> {
-  const { resource, subresource, server } = ctx
+  const { resource, subresource, server, info } = ctx
   const rules = ruleContext(ctx, write.dryRun)
   const sent = await request.next(cloneJson(live))
   checkIdentity(ctx, sent, live)
-  // Ownership follows what was asked for: fields that the door then puts back are nobody's either.
+  if (info.verb === 'update') dedupOwners(sent, ctx.warn, '')
+  // Ownership and webhooks see what was asked for: only then does the door put back what it does not own.
   if (write.tracksItself !== true) trackManager(ctx, live, sent, write)
-  let next = throughDoor(resource, subresource as StoredSubresource | undefined, sent, live)
-  next = (await server.admission.mutate(attributes(ctx, 'UPDATE', next, live, write))) ?? next
+  let next = (await server.admission.mutate(attributes(ctx, 'UPDATE', sent, live, write))) ?? sent
+  dedupOwners(next, ctx.warn, AFTER_ADMISSION)
+  checkRevision(ctx, next, live)
   next = throughDoor(resource, subresource as StoredSubresource | undefined, next, live)
-  checkRevision(ctx, sent, live)
   keepSystemMetadata(next, live)
   await prepareUpdate(ctx, next, live, rules)
   refuseInvalid(resource, next, updateErrors(ctx, next, live, rules))
   for (const text of resource.strategy.warnings?.(next, live) ?? []) ctx.warn(text)
   if (!equalJson(storable(next), storable(live)))
     resource.strategy.authorizeWrite?.(next, live, rules)
+  keepTimes(next, live)
   await server.admission.validate(attributes(ctx, 'UPDATE', next, live, write))
   return next
+}
+
+/**
+ * A write that leaves everything but the times in managedFields as it is, leaves those too.
+ * Ref: apimachinery/pkg/util/managedfields IgnoreManagedFieldsTimestampsTransformer
+ */
+function keepTimes(next: KubeObject, live: KubeObject): void {
+  const { managedFields } = live.metadata
+  if (managedFields === undefined || next.metadata.managedFields === undefined) return
+  if (equalJson(withoutTimes(next), withoutTimes(live))) next.metadata.managedFields = managedFields
+}
+
+function withoutTimes({ metadata, ...rest }: KubeObject): JsonObject {
+  const { resourceVersion: _revision, managedFields = [], ...meta } = metadata
+  const entries = managedFields.map(({ time: _time, ...entry }) => entry)
+  return { ...rest, metadata: { ...meta, managedFields: entries } }
+}
+
+const AFTER_ADMISSION = ' after mutating admission happens'
+
+/** An owner named twice in the same words counts once. Ref: apiserver/pkg/endpoints/handlers/rest.go dedupOwnerReferences */
+function dedupOwners({ metadata }: KubeObject, warn: RuleContext['warn'], when: string): void {
+  const { ownerReferences = [] } = metadata
+  const kept: typeof ownerReferences = []
+  const doubled: string[] = []
+  for (const owner of ownerReferences) {
+    if (kept.some(other => equalJson(other, owner))) doubled.push(owner.uid)
+    else kept.push(owner)
+  }
+  if (doubled.length === 0) return
+  warn(
+    `.metadata.ownerReferences contains duplicate entries${when}; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${doubled.join(', ')}`,
+  )
+  metadata.ownerReferences = kept
 }
 
 function throughDoor(
@@ -290,12 +347,16 @@ function throughDoor(
 }
 
 /** The uid in the body is a precondition. Ref: apiserver/pkg/storage/errors.go NewInvalidObjError */
-function checkIdentity(ctx: RequestContext, sent: KubeObject, live: KubeObject): void {
+export function checkIdentity(
+  ctx: RequestContext,
+  sent: KubeObject,
+  live: { readonly metadata: ObjectMeta },
+): void {
   const { resource, info } = ctx
   const uid = sent.metadata.uid ?? ''
   if (info.verb !== 'update' || uid === '' || uid === live.metadata.uid) return
   const key = keyOf(resource, info.namespace, info.name)
-  const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${live.metadata.uid}`
+  const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${live.metadata.uid ?? ''}`
   throw conflict(
     resource.gvr,
     info.name,
@@ -310,7 +371,7 @@ function checkRevision(ctx: RequestContext, sent: KubeObject, live: KubeObject):
     if (revision === live.metadata.resourceVersion) return
     throw conflict(resource.gvr, info.name, OPTIMISTIC_LOCK_MESSAGE)
   }
-  if (ctx.info.verb === 'patch' || resource.strategy.allowUnconditionalUpdate === true) return
+  if (resource.strategy.allowUnconditionalUpdate === true) return
   const cause = {
     type: 'FieldValueInvalid',
     field: 'metadata.resourceVersion',
@@ -373,7 +434,7 @@ function updateErrors(
   const part = ctx.info.subresource === 'status' ? 'status' : 'object'
   const custom = customErrors(resource, next, { old: live, earlier: meta, part }, rules)
   const own =
-    door === undefined
+    door === undefined || (door as Subresource).type === 'virtual'
       ? resource.strategy.validateUpdate?.(next, live, rules)
       : door.validateUpdate?.(next, live, rules)
   return [...meta, ...custom, ...(own ?? [])]
@@ -387,11 +448,17 @@ export function resetFieldsOf({
   if (subresource?.type === 'stored' && subresource.resetFields !== undefined) {
     return subresource.resetFields
   }
-  if (subresource !== undefined) {
+  if (subresource !== undefined && !(resource.crd !== undefined && subresource.type === 'virtual')) {
     return resource.crd === undefined ? [['spec']] : [['metadata'], ['spec']]
   }
   if (resource.resetFields !== undefined) return resource.resetFields
   return resource.dropStatusOnCreate === undefined ? [] : [['status']]
+}
+
+/** The schema of another version of the same custom resource. */
+function otherSchema({ gvr, schemaOfVersion }: Resource, apiVersion: string): SchemaNode | undefined {
+  const parsed = parseApiVersion(apiVersion)
+  return parsed?.group === gvr.group ? schemaOfVersion?.(parsed.version) : undefined
 }
 
 /** Writes into `next` who owns its fields after this request. */
@@ -411,6 +478,7 @@ export function trackManager(
     subresource: info.subresource,
     now: server.now(),
     resetFields: resetFieldsOf(ctx),
+    schemaOf: apiVersion => otherSchema(resource, apiVersion),
   })
   if (managedFields === undefined || managedFields.length === 0) delete next.metadata.managedFields
   else next.metadata.managedFields = managedFields
@@ -479,10 +547,12 @@ export function matchNamespace(ctx: RequestContext, obj: KubeObject): void {
 /** Ref: apiserver/pkg/endpoints/handlers/rest.go checkName */
 export function matchName(ctx: RequestContext, obj: KubeObject): void {
   const sent = obj.metadata.name ?? ''
-  if (sent === '') throw badRequest('name must be provided')
-  if (sent !== ctx.info.name) {
+  const { name } = ctx.info
+  if (sent === name) return
+  if (sent === '') {
     throw badRequest(
-      `the name of the object (${sent}) does not match the name on the URL (${ctx.info.name})`,
+      `the name of the object (${name} based on URL) was undeterminable: name must be provided`,
     )
   }
+  throw badRequest(`the name of the object (${sent}) does not match the name on the URL (${name})`)
 }

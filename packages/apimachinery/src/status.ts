@@ -148,7 +148,8 @@ export function notAcceptable(message: string): StatusError {
 }
 
 export function requestEntityTooLarge(message: string): StatusError {
-  return failure({ code: 413, reason: 'RequestEntityTooLarge', message })
+  const text = `Request entity too large: ${message}`
+  return failure({ code: 413, reason: 'RequestEntityTooLarge', message: text })
 }
 
 export function tooManyRequests(message: string, retryAfterSeconds: number): StatusError {

@@ -3,17 +3,23 @@
 
 import type { JsonObject, KubeObject } from '@podless/apimachinery'
 
-const META_VERSION = 'meta.k8s.io/v1'
+/** The versions of meta.k8s.io that a client may ask for; they differ in nothing but their name. */
+export type MetaVersion = 'v1' | 'v1beta1'
 
-export function partialMetadata({ metadata }: KubeObject): JsonObject {
-  return { kind: 'PartialObjectMetadata', apiVersion: META_VERSION, metadata }
+export function partialMetadata({ metadata }: KubeObject, version: MetaVersion = 'v1'): JsonObject {
+  return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata }
 }
 
 /** `metadata` is the list's own: resourceVersion, continue, remainingItemCount. */
 export function partialMetadataList(
   objects: readonly KubeObject[],
   metadata: JsonObject,
+  version: MetaVersion = 'v1',
 ): JsonObject {
-  const items = objects.map(partialMetadata)
-  return { kind: 'PartialObjectMetadataList', apiVersion: META_VERSION, metadata, items }
+  return {
+    kind: 'PartialObjectMetadataList',
+    apiVersion: `meta.k8s.io/${version}`,
+    metadata,
+    items: objects.map(obj => partialMetadata(obj, version)),
+  }
 }

@@ -3,7 +3,7 @@
 
 import { badRequest, type JsonObject, type JsonValue, type KubeObject } from '@podless/apimachinery'
 import type { Column, Resource } from '../resource.ts'
-import { partialMetadata } from './partial-metadata.ts'
+import { type MetaVersion, partialMetadata } from './partial-metadata.ts'
 
 export interface TableOptions {
   /** The table's own metadata: the list's, or the one object's resourceVersion. */
@@ -11,13 +11,25 @@ export interface TableOptions {
   /** Metadata (default), Object or None; anything else is 400. */
   readonly includeObject: string
   readonly now: Date
+  /** v1 unless given. */
+  readonly version?: MetaVersion | undefined
 }
 
-const ROW_OBJECT: Readonly<Record<string, (obj: KubeObject) => JsonObject | undefined>> = {
+type RowObject = (obj: KubeObject, version: MetaVersion) => JsonObject | null
+
+const ROW_OBJECT: Readonly<Record<string, RowObject>> = {
   '': partialMetadata,
   Metadata: partialMetadata,
   Object: obj => obj,
-  None: () => undefined,
+  None: () => null,
+}
+
+/** Throws 400 for an includeObject that says nothing known. */
+export function checkIncludeObject(includeObject: string): void {
+  if (Object.hasOwn(ROW_OBJECT, includeObject)) return
+  throw badRequest(
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(includeObject)}: must be 'Metadata', 'Object', 'None', or empty`,
+  )
 }
 
 export function tableOf(
@@ -25,25 +37,18 @@ export function tableOf(
   objects: readonly KubeObject[],
   options: TableOptions,
 ): JsonObject {
-  const { metadata, includeObject, now } = options
-  const rowObject = Object.hasOwn(ROW_OBJECT, includeObject) ? ROW_OBJECT[includeObject] : undefined
-  if (rowObject === undefined) {
-    throw badRequest(
-      `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(includeObject)}: must be 'Metadata', 'Object', 'None', or empty`,
-    )
-  }
+  const { metadata, includeObject, now, version = 'v1' } = options
+  checkIncludeObject(includeObject)
+  const rowObject = ROW_OBJECT[includeObject] ?? partialMetadata
   return {
     kind: 'Table',
-    apiVersion: 'meta.k8s.io/v1',
+    apiVersion: `meta.k8s.io/${version}`,
     metadata,
     columnDefinitions: resource.columns.map(columnDefinition),
-    rows: objects.map(obj => {
-      const object = rowObject(obj)
-      return {
-        cells: cellsOf(resource, obj, now),
-        ...(object === undefined ? { object: null } : { object }),
-      }
-    }),
+    rows: objects.map(obj => ({
+      cells: cellsOf(resource, obj, now),
+      object: rowObject(obj, version),
+    })),
   }
 }
 

@@ -9,6 +9,7 @@ import {
   applyStrategicMergePatch,
   badRequest,
   bareMediaType,
+  conflict,
   decodeJsonPatch,
   type FieldValidation,
   failure,
@@ -17,6 +18,7 @@ import {
   type JsonValue,
   type KubeObject,
   parsePatchOptions,
+  printGo,
 } from '@podless/apimachinery'
 import { type RequestContext, ruleContext } from '../context.ts'
 import { decodeApplied, decodePatch, decodePatched } from '../decode.ts'
@@ -32,32 +34,68 @@ import {
   type WriteOptions,
   writeOptionsOf,
 } from '../write.ts'
-import { respondWritten } from './respond-written.ts'
+import { asStored, respondWritten } from './respond-written.ts'
 
 const APPLY = 'application/apply-patch+yaml'
 
-type Mechanism = (
-  ctx: RequestContext,
-  body: Buffer,
-  validation: FieldValidation,
-) => (live: KubeObject) => JsonObject
+/** What a patch of one sort does to an object. */
+interface Change {
+  readonly apply: (live: KubeObject) => JsonObject
+  readonly strictErrors: readonly string[]
+  /** What a refusal of the result shows: the result, unless given. */
+  readonly shown?: string
+  readonly reflective?: boolean
+}
+
+type Mechanism = (ctx: RequestContext, body: Buffer, validation: FieldValidation) => Change
 
 /** Content type -> how its patches apply. Each reads its body once and may be run again on newer state. */
 const MECHANISMS: Readonly<Record<string, Mechanism>> = {
-  'application/json-patch+json': (ctx, body, validation) => {
-    const patch = decodePatch(body, 'error decoding patch: ')
-    const { operations, strictErrors } = decodeJsonPatch(patch, { strict: validation === 'Strict' })
-    for (const text of validation === 'Ignore' ? [] : strictErrors) ctx.warn(text)
-    return live => objectOf(applyJsonPatch(live, operations))
+  'application/json-patch+json': (_ctx, body, validation) => {
+    const strict = validation !== 'Ignore'
+    const patch = decodePatch(body, strict ? DECODING_PATCH : '', validation)
+    const { operations, strictErrors } = decodeJsonPatch(patch.value, { strict })
+    const doubled = patch.strictErrors.map(text => `json patch ${text}`)
+    return {
+      apply: live => objectOf(applyJsonPatch(live, operations)),
+      strictErrors: [...doubled, ...(strict ? strictErrors : [])],
+    }
   },
-  'application/merge-patch+json': (_ctx, body) => {
-    const patch = decodePatch(body, 'error decoding patch: ')
-    return live => objectOf(applyMergePatch(live, patch, { strict: true }))
+  'application/merge-patch+json': (_ctx, body, validation) => {
+    const patch = decodePatch(body, DECODING_PATCH, validation)
+    return {
+      apply: live => objectOf(applyMergePatch(live, patch.value, { strict: true })),
+      strictErrors: patch.strictErrors,
+    }
   },
-  'application/strategic-merge-patch+json': (ctx, body) => {
-    const patch = decodePatch(body, '')
-    return live => applyStrategicMergePatch(live, patch, ctx.resource.schema)
+  'application/strategic-merge-patch+json': ({ resource, subresource }, body, validation) => {
+    const patch = decodePatch(body, '', validation)
+    const schema = subresource?.type === 'virtual' ? subresource.schema : resource.schema
+    return {
+      apply: live => applyStrategicMergePatch(live, patch.value, schema),
+      strictErrors: patch.strictErrors,
+      shown: printGo(patch.value),
+      reflective: true,
+    }
   },
+}
+
+const DECODING_PATCH = 'error decoding patch: '
+
+/** The object that a change makes of the live one, decoded anew. */
+function changed(
+  ctx: RequestContext,
+  { apply, strictErrors, shown, reflective = false }: Change,
+  live: KubeObject,
+  validation: FieldValidation,
+): KubeObject {
+  const value = apply(live)
+  return decodePatched(ctx, value, {
+    validation,
+    strictErrors,
+    shown: shown ?? JSON.stringify(value),
+    reflective,
+  })
 }
 
 export async function patch(ctx: RequestContext): Promise<Reply> {
@@ -69,7 +107,7 @@ export async function patch(ctx: RequestContext): Promise<Reply> {
   const strategicCustom =
     type === 'application/strategic-merge-patch+json' && resource.crd !== undefined
   if (!isApply && mechanism === undefined) throw unsupported('415: Unsupported Media Type', {})
-  if (strategicCustom) throw unsupported(acceptedByCustom(type))
+  if (strategicCustom) throw unsupported(acceptedByCustom())
   const options = parsePatchOptions(ctx.query, isApply)
   const body = await ctx.request.body()
   const write = writeOptionsOf(ctx, 'PatchOptions', options)
@@ -79,9 +117,9 @@ export async function patch(ctx: RequestContext): Promise<Reply> {
   if (subresource?.type === 'virtual')
     return await patchVirtual(ctx, change, options.fieldValidation, write)
   const next = (live: KubeObject): KubeObject => {
-    const made = decodePatched(ctx, change(live), options.fieldValidation)
-    matchName(ctx, made)
+    const made = changed(ctx, change, live, options.fieldValidation)
     matchNamespace(ctx, made)
+    matchName(ctx, made)
     return made
   }
   return respondWritten(
@@ -103,8 +141,9 @@ function unsupported(message: string, details?: JsonObject) {
   })
 }
 
-function acceptedByCustom(_type: string): string {
-  const accepted = ['application/json-patch+json', 'application/merge-patch+json', APPLY]
+function acceptedByCustom(): string {
+  // Upstream names the last one twice.
+  const accepted = ['application/json-patch+json', 'application/merge-patch+json', APPLY, APPLY]
   return `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`
 }
 
@@ -116,7 +155,7 @@ function objectOf(value: JsonValue): JsonObject {
 /** Scale and its like: patch the view, then carry it over to the parent. */
 async function patchVirtual(
   ctx: RequestContext,
-  change: (live: KubeObject) => JsonObject,
+  change: Change,
   validation: FieldValidation,
   write: WriteOptions,
 ): Promise<Reply> {
@@ -130,21 +169,22 @@ async function patchVirtual(
   const { get, update } = subresource
   const rules = ruleContext(ctx, write.dryRun)
   const next = (live: KubeObject): KubeObject => {
-    const view = decodePatched(ctx, change(get(live, rules)), validation)
+    const view = changed(ctx, change, get(live, rules), validation)
     return update(view, live, rules)
   }
   const written = await updateObject(ctx, { next, retry: true }, write)
-  const parent =
-    written.stored === undefined
-      ? written.object
-      : {
-          ...written.object,
-          metadata: {
-            ...written.object.metadata,
-            resourceVersion: String(written.stored.revision),
-          },
-        }
-  return respondObject(ctx, get(parent, rules))
+  return respondObject(ctx, get(asStored(written), rules))
+}
+
+/** A configuration that names a uid is about an object that was there. */
+function checkUnborn({ resource, info }: RequestContext, { metadata }: KubeObject): void {
+  const uid = metadata.uid ?? ''
+  if (uid === '') return
+  throw conflict(
+    resource.gvr,
+    info.name,
+    `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`,
+  )
 }
 
 async function applyPatch(
@@ -170,10 +210,15 @@ async function applyPatch(
       now: server.now(),
       resetFields: resetFieldsOf(ctx),
     })
-    const made = decodePatched(ctx, result.object, 'Ignore')
-    if ((made.metadata.name ?? '') === '') made.metadata.name = info.name
-    matchName(ctx, made)
+    const made = decodePatched(ctx, result.object, {
+      validation: 'Ignore',
+      strictErrors: [],
+      shown: '',
+      reflective: false,
+    })
+    if (live === undefined) checkUnborn(ctx, made)
     matchNamespace(ctx, made)
+    matchName(ctx, made)
     if (result.managedFields === undefined) delete made.metadata.managedFields
     else made.metadata.managedFields = result.managedFields
     return made
@@ -184,6 +229,7 @@ async function applyPatch(
       ? () =>
           createObject(ctx, merge(undefined), {
             ...tracked,
+            instead: true,
             options: { ...write.options, kind: 'CreateOptions' },
           })
       : undefined

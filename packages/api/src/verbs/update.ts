@@ -7,16 +7,23 @@ import { decodeBody } from '../decode.ts'
 import { methodNotAllowed } from '../errors.ts'
 import type { Reply } from '../exchange.ts'
 import { chooseMedia, respondObject } from '../respond.ts'
-import { createObject, matchName, matchNamespace, updateObject, writeOptionsOf } from '../write.ts'
-import { respondWritten } from './respond-written.ts'
+import {
+  checkIdentity,
+  createObject,
+  matchName,
+  matchNamespace,
+  updateObject,
+  writeOptionsOf,
+} from '../write.ts'
+import { asStored, respondWritten } from './respond-written.ts'
 
 export async function update(ctx: RequestContext): Promise<Reply> {
   const { resource, subresource } = ctx
   chooseMedia(ctx)
   const options = parseUpdateOptions(ctx.query)
   const sent = await decodeBody(ctx, options.fieldValidation)
-  matchName(ctx, sent)
   matchNamespace(ctx, sent)
+  matchName(ctx, sent)
   const write = writeOptionsOf(ctx, 'UpdateOptions', options)
   if (subresource?.type === 'virtual') {
     const { update: apply, get } = subresource
@@ -27,7 +34,7 @@ export async function update(ctx: RequestContext): Promise<Reply> {
       { next: live => apply(sent, live, rules), retry: false },
       write,
     )
-    return respondObject(ctx, get(written.object, rules))
+    return respondObject(ctx, get(asStored(written), rules))
   }
   const hasRevision = (sent.metadata.resourceVersion ?? '') !== ''
   const mayCreate = resource.strategy.allowCreateOnUpdate === true && subresource === undefined
@@ -38,11 +45,14 @@ export async function update(ctx: RequestContext): Promise<Reply> {
       retry: !hasRevision,
       ...(mayCreate
         ? {
-            createAbsent: () =>
-              createObject(ctx, sent, {
+            createAbsent: () => {
+              checkIdentity(ctx, sent, { metadata: {} })
+              return createObject(ctx, sent, {
                 ...write,
+                instead: true,
                 options: { ...write.options, kind: 'CreateOptions' },
-              }),
+              })
+            },
           }
         : {}),
     },

@@ -51,6 +51,24 @@ export function verbFor(
   return VERBS[verb]
 }
 
+const NAMED_VERBS: ReadonlySet<ResourceVerb> = new Set([
+  'delete',
+  'get',
+  'patch',
+  'update',
+  'watch',
+])
+
+/** False when no method at all is served on this path, so that a refusal is a 404: reviews have no names. */
+export function isRouted(
+  info: RequestInfo,
+  subresource: Subresource | undefined,
+  resource: Resource,
+): boolean {
+  const isNamed = info.name !== '' && subresource === undefined
+  return !isNamed || resource.verbs.some(verb => NAMED_VERBS.has(verb))
+}
+
 /** Objects are created in a collection and changed by name. A watch of one name is the legacy path's. */
 function fitsPath(verb: ResourceVerb, name: string): boolean {
   const wantsName: Partial<Record<ResourceVerb, boolean>> = {

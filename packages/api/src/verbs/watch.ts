@@ -16,7 +16,7 @@ import { BOOKMARK_INTERVAL_MS, WATCH_QUEUE_BYTES_MAX, WATCH_TIMEOUT_MIN_MS } fro
 import type { RequestContext } from '../context.ts'
 import { statusOf, toStatus } from '../errors.ts'
 import type { Reply, Sink } from '../exchange.ts'
-import { chooseMedia } from '../respond.ts'
+import { chooseMedia, includeObjectOf } from '../respond.ts'
 import { bookmarkFrame, eventFrame, type FrameShape, statusFrame } from '../watch-frame.ts'
 
 export async function watch(ctx: RequestContext): Promise<Reply> {
@@ -24,7 +24,7 @@ export async function watch(ctx: RequestContext): Promise<Reply> {
   const media = chooseMedia(ctx, { stream: true })
   const options = collectionOptions(ctx)
   const { prefix, key, predicate } = collectionOf(ctx, options)
-  const includeObject = ctx.query.get('includeObject') ?? 'Metadata'
+  const includeObject = includeObjectOf(ctx)
   const stream = new WatchStream({ resource, media, includeObject, now: server.now }, options)
   try {
     stream.watcher = await server.storage.watch({

@@ -11,8 +11,7 @@ import { DecodeError, quoteGo } from './decode-error.ts'
 import { checkExactIntegers, isStrictPath } from './exact-integers.ts'
 import { optionKinds } from './field-data.ts'
 import { builtinSchema } from './field-table.ts'
-import { inWireOrder, type ParsedJson, parseJsonStrict } from './json.ts'
-import { formatPath } from './json-scanner.ts'
+import { duplicateFieldTexts, inWireOrder, type ParsedJson, parseJsonStrict } from './json.ts'
 import type { MediaFormat } from './media-type.ts'
 import { decodeProtobuf } from './protobuf.ts'
 import { decodeObjectMeta, decodeTyped } from './typed.ts'
@@ -197,7 +196,7 @@ function strictErrorsOf(
 ): string[] {
   return [
     ...(parsed.yamlError === undefined ? [] : [parsed.yamlError]),
-    ...parsed.duplicates.map(path => `duplicate field ${quoteGo(formatPath(path))}`),
+    ...duplicateFieldTexts(parsed),
     ...unknownFields,
   ]
 }

@@ -4,7 +4,8 @@
 
 import { isUtf8 } from 'node:buffer'
 import { isObject, type JsonObject, type JsonValue, setOwn } from '../json.ts'
-import { type Findings, scanJson } from './json-scanner.ts'
+import { quoteGo } from './decode-error.ts'
+import { type Findings, formatPath, scanJson } from './json-scanner.ts'
 
 /**
  * How deep objects and arrays may nest. Upstream stops at 10,000; here the walkers of schemas, patches and CEL recurse,
@@ -43,6 +44,11 @@ export function parseJsonStrict(
   const findings =
     options.duplicates || LONG_INTEGER.test(text) ? scanJson(buffer, NESTING_MAX) : none
   return { value, ...findings, duplicates: options.duplicates ? findings.duplicates : [] }
+}
+
+/** What strict decoding says of keys that occur more than once: `duplicate field "spec.a"`. */
+export function duplicateFieldTexts({ duplicates }: Pick<Findings, 'duplicates'>): string[] {
+  return duplicates.map(path => `duplicate field ${quoteGo(formatPath(path))}`)
 }
 
 function parse(bytes: Uint8Array | string): { value: JsonValue; text: string; buffer: Buffer } {

@@ -189,7 +189,7 @@ test('decodeJsonPatch reports unknown members and limits the operations', () => 
   const many = new Array<JsonValue>(10_001).fill({ op: 'test', path: '/a' })
   assert.equal(
     refusal(many, true),
-    '413 The allowed maximum operations in a JSON patch is 10000, got 10001',
+    '413 Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001',
   )
 })
 
