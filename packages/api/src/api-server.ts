@@ -13,6 +13,7 @@ import {
 } from '@podless/storage'
 import { AdmissionChain } from './admission/chain.ts'
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts'
+import { terminatingCrdStep } from './admission/terminating-crd.ts'
 import { validatingPolicyStep } from './admission/validating-policy.ts'
 import { webhookStep } from './admission/webhook.ts'
 import { WebhookClient } from './admission/webhook-client.ts'
@@ -237,6 +238,7 @@ function admissionOf({ storage, objects, registry, config, log }: Parts): Admiss
     endpoints: (namespace, name) => objects.get(core('endpoints'), namespace, name),
   })
   return new AdmissionChain([
+    terminatingCrdStep,
     namespaceLifecycle(getNamespace),
     validatingPolicyStep({
       registry,

@@ -64,3 +64,6 @@ export function jsonReply(code: number, value: JsonObject): Reply {
 export function textReply(code: number, text: string): Reply {
   return { code, contentType: 'text/plain; charset=utf-8', body: { type: 'bytes', bytes: text } }
 }
+
+/** What answers a path that nothing serves. */
+export const NOT_FOUND: Reply = textReply(404, '404 page not found\n')

@@ -139,7 +139,10 @@ function lookup({ registry }: ChainState, info: RequestInfo): Served | undefined
   return { resource, subresource }
 }
 
-function isOutOfScope(resource: Resource, { namespace, name, resource: plural }: RequestInfo): boolean {
+function isOutOfScope(
+  resource: Resource,
+  { namespace, name, resource: plural }: RequestInfo,
+): boolean {
   if (!resource.namespaced) return namespace !== '' && plural !== 'namespaces'
   return namespace === '' && name !== ''
 }

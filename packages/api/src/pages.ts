@@ -4,7 +4,7 @@
 import type { Discovery } from './discovery/discovery.ts'
 import type { OpenApi } from './discovery/openapi.ts'
 import { methodNotAllowed, unknownResource } from './errors.ts'
-import { type Incoming, jsonReply, type Reply, textReply } from './exchange.ts'
+import { type Incoming, jsonReply, NOT_FOUND, type Reply, textReply } from './exchange.ts'
 import type { Health } from './health.ts'
 import type { Metrics } from './metrics.ts'
 import type { RequestInfo } from './request-info.ts'
@@ -22,7 +22,6 @@ export interface PagesOptions {
 
 type Page = (request: Incoming, query: URLSearchParams) => Reply | Promise<Reply>
 
-const NOT_FOUND = textReply(404, '404 page not found\n')
 const AGGREGATED_TYPE = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
 const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 

@@ -27,6 +27,14 @@ export class Registry {
     return this.#byKey.get(keyOf(gvr))
   }
 
+  /** Whether built-in resources live in this group version. */
+  hasBuiltin({ group, version }: { readonly group: string; readonly version: string }): boolean {
+    for (const { crd, gvr } of this.#byKey.values()) {
+      if (crd === undefined && gvr.group === group && gvr.version === version) return true
+    }
+    return false
+  }
+
   /** The served resource of a kind at exactly this version. */
   lookupKind(gvk: GroupVersionKind): Resource | undefined {
     for (const resource of this.#byKey.values()) {

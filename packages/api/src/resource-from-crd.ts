@@ -4,7 +4,6 @@
 
 import {
   apiVersionOf,
-  builtinSchema,
   type CustomResourceSchema,
   compileJsonPath,
   customResourceSchema,
@@ -13,18 +12,12 @@ import {
   type JsonPath,
   type JsonValue,
   type KubeObject,
+  parseApiVersion,
   type SchemaNode,
-  setOwn,
   simplePath,
 } from '@podless/apimachinery'
-import type {
-  Column,
-  Resource,
-  ResourceVerb,
-  StoredSubresource,
-  Subresource,
-  VirtualSubresource,
-} from './resource.ts'
+import { type ScalePaths, scaleDoor, scaleErrors } from './custom-scale.ts'
+import type { Column, Resource, ResourceVerb, StoredSubresource, Subresource } from './resource.ts'
 import { ageOf, NAME } from './resources/columns.ts'
 
 /** The parts of a CRD version that serving needs, as the API spells them. */
@@ -38,12 +31,6 @@ export interface CrdVersion extends JsonObject {
   subresources?: { status?: JsonObject; scale?: ScalePaths }
   additionalPrinterColumns?: PrinterColumn[]
   selectableFields?: { jsonPath: string }[]
-}
-
-interface ScalePaths extends JsonObject {
-  specReplicasPath: string
-  statusReplicasPath: string
-  labelSelectorPath?: string
 }
 
 interface PrinterColumn extends JsonObject {
@@ -85,22 +72,23 @@ const VERBS: readonly ResourceVerb[] = [
 /** The resources of a CRD whose names are accepted. */
 export function resourcesFromCrd(crd: KubeObject): Resource[] {
   const spec = crd.spec as CrdSpec
-  const terminating = crd.metadata.deletionTimestamp !== undefined
+  const schemaOf = schemasOf(spec)
   return spec.versions
     .filter(({ served }) => served)
-    .map(version => resourceOf(crd, spec, version, terminating))
+    .map(version => resourceOf(crd, spec, version, schemaOf))
 }
 
 function resourceOf(
   crd: KubeObject,
   spec: CrdSpec,
   version: CrdVersion,
-  terminating: boolean,
+  schemaOf: SchemaOf,
 ): Resource {
   const { names, group } = spec
   const storageVersion = spec.versions.find(({ storage }) => storage)?.name ?? version.name
-  const schema = lazySchema(version, spec.preserveUnknownFields === true)
+  const schema = (): CustomResourceSchema => schemaOf(version.name)!
   const hasStatus = version.subresources?.status !== undefined
+  const scale = version.subresources?.scale
   const resource: Resource = {
     gvr: { group, version: version.name, resource: names.plural },
     names: {
@@ -112,8 +100,9 @@ function resourceOf(
       ...(names.categories === undefined ? {} : { categories: names.categories }),
     },
     namespaced: spec.scope === 'Namespaced',
-    // A CRD on its way out refuses new instances. Ref: customresource_handler.go terminating
-    verbs: terminating ? VERBS.filter(verb => verb !== 'create') : VERBS,
+    verbs: VERBS,
+    ...(isTerminating(crd) ? { isTerminating: true } : {}),
+    edition: `${crd.metadata.uid}/${crd.metadata.generation}`,
     storageVersion,
     keyPrefix: `/registry/${group}/${names.plural}`,
     get schema(): SchemaNode {
@@ -122,7 +111,13 @@ function resourceOf(
     get custom(): CustomResourceSchema {
       return schema()
     },
-    strategy: { hasGeneration: true, allowUnconditionalUpdate: false },
+    schemaOfVersion: name => schemaOf(name)?.node,
+    strategy: {
+      hasGeneration: true,
+      allowUnconditionalUpdate: false,
+      validate: obj => scaleErrors(scale, obj, 'object'),
+      validateUpdate: obj => scaleErrors(scale, obj, 'object'),
+    },
     ...(hasStatus
       ? { merge: keepStatus, dropStatusOnCreate: (obj: KubeObject) => void delete obj.status }
       : {}),
@@ -133,43 +128,66 @@ function resourceOf(
     ...(version.schema?.openAPIV3Schema === undefined
       ? {}
       : { openApiSchema: version.schema.openAPIV3Schema }),
-    ...readRule(crd, spec, version, schema),
+    ...storedForms(crd, spec, version, schemaOf),
     ...deprecation(spec, version),
   }
   return resource
 }
 
-function lazySchema(
-  version: CrdVersion,
-  preserveUnknownFields: boolean,
-): () => CustomResourceSchema {
-  let made: CustomResourceSchema | undefined
-  return () => {
-    made ??= customResourceSchema(version.schema?.openAPIV3Schema, { preserveUnknownFields })
-    return made
-  }
-}
-
 /**
- * Stored bytes can be served as they are while nothing about them can differ from this schema: it never changed, it is
- * the one they were written under, and it has no defaults to fill in.
+ * How stored bytes become this version and back. What is stored is pruned and defaulted by the schema of the version it
+ * was stored in, and only pruned by the others, as upstream's codec does. Bytes can be served as they are while nothing
+ * about them can differ from this schema: it never changed, all versions share it, and it has no defaults to fill in.
  */
-function readRule(
+function storedForms(
   crd: KubeObject,
   spec: CrdSpec,
   version: CrdVersion,
-  schema: () => CustomResourceSchema,
-): Pick<Resource, 'onRead'> {
+  schemaOf: SchemaOf,
+): Pick<Resource, 'onRead' | 'onStore'> {
   const changed = (crd.metadata.generation ?? 1) > 1
   const text = schemaText(version)
   const differs = spec.versions.some(other => other !== version && schemaText(other) !== text)
   if (!changed && !differs && !text.includes('"default"')) return {}
-  return {
-    onRead: obj => {
-      schema().prune(obj)
-      schema().default(obj)
-    },
+  const own = version.name
+  const storage = spec.versions.find(other => other.storage)?.name ?? own
+  const onRead = (obj: KubeObject, storedAs: string): void => {
+    const name = parseApiVersion(storedAs)?.version ?? own
+    const stored = schemaOf(name) ?? schemaOf(own)
+    stored?.prune(obj)
+    stored?.default(obj)
+    if (name !== own) schemaOf(own)?.prune(obj)
   }
+  if (storage === own) return { onRead }
+  return { onRead, onStore: obj => void schemaOf(storage)?.prune(obj) }
+}
+
+/** The schema of a version of the same CRD, served or not. */
+type SchemaOf = (version: string) => CustomResourceSchema | undefined
+
+function schemasOf(spec: CrdSpec): SchemaOf {
+  const made = new Map<string, CustomResourceSchema>()
+  return name => {
+    const version = spec.versions.find(other => other.name === name)
+    if (version === undefined) return undefined
+    const known = made.get(name)
+    if (known !== undefined) return known
+    const schema = customResourceSchema(version.schema?.openAPIV3Schema, {
+      preserveUnknownFields: spec.preserveUnknownFields === true,
+    })
+    made.set(name, schema)
+    return schema
+  }
+}
+
+/** Ref: customresource_handler.go terminating */
+function isTerminating({ metadata, status }: KubeObject): boolean {
+  if (metadata.deletionTimestamp !== undefined) return true
+  const conditions = isObject(status) && Array.isArray(status.conditions) ? status.conditions : []
+  return conditions.some(
+    condition =>
+      isObject(condition) && condition.type === 'Terminating' && condition.status === 'True',
+  )
 }
 
 const schemaText = ({ schema }: CrdVersion): string => JSON.stringify(schema ?? null)
@@ -211,68 +229,14 @@ const STATUS_DOOR: StoredSubresource = {
 
 function subresourcesOf(version: CrdVersion, hasStatus: boolean): ReadonlyMap<string, Subresource> {
   const doors = new Map<string, Subresource>()
-  if (hasStatus) doors.set('status', STATUS_DOOR)
   const paths = version.subresources?.scale
+  if (hasStatus) {
+    const validateUpdate = (obj: KubeObject) => scaleErrors(paths, obj, 'status')
+    doors.set('status', { ...STATUS_DOOR, validateUpdate })
+  }
   if (paths !== undefined) doors.set('scale', scaleDoor(paths))
   return doors
 }
-
-/** Ref: apiextensions-apiserver/pkg/registry/customresource/etcd.go scaleFromCustomResource */
-function scaleDoor(paths: ScalePaths): VirtualSubresource {
-  const specReplicas = simplePath(paths.specReplicasPath)
-  const statusReplicas = simplePath(paths.statusReplicasPath)
-  const selector =
-    paths.labelSelectorPath === undefined ? undefined : simplePath(paths.labelSelectorPath)
-  const gvk = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
-  return {
-    type: 'virtual',
-    gvk,
-    verbs: ['get', 'patch', 'update'],
-    get schema(): SchemaNode {
-      return builtinSchema(gvk)!
-    },
-    get: parent => {
-      const { name, namespace, uid, resourceVersion, creationTimestamp } = parent.metadata
-      const text = selector?.(parent)
-      return {
-        kind: 'Scale',
-        apiVersion: 'autoscaling/v1',
-        metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-        spec: { ...replicas(specReplicas(parent)) },
-        status: {
-          replicas: count(statusReplicas(parent)),
-          ...(typeof text === 'string' && text !== '' ? { selector: text } : {}),
-        },
-      } as KubeObject
-    },
-    update: (body, parent) => {
-      const { resourceVersion } = body.metadata
-      setPath(
-        parent,
-        paths.specReplicasPath,
-        count((body.spec as JsonObject | undefined)?.replicas),
-      )
-      if (resourceVersion !== undefined) parent.metadata.resourceVersion = resourceVersion
-      return parent
-    },
-  }
-}
-
-function setPath(target: JsonObject, path: string, value: JsonValue): void {
-  const names = path.replace(/^\./, '').split('.')
-  const last = names.pop() ?? ''
-  let parent = target
-  for (const name of names) {
-    const child = parent[name]
-    if (isObject(child)) parent = child
-    else parent = parent[name] = {}
-  }
-  setOwn(parent, last, value)
-}
-
-const count = (value: JsonValue | undefined): number => (typeof value === 'number' ? value : 0)
-const replicas = (value: JsonValue | undefined): JsonObject =>
-  count(value) === 0 ? {} : { replicas: count(value) }
 
 function columnsOf(version: CrdVersion): readonly Column[] {
   const own = version.additionalPrinterColumns

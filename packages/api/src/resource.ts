@@ -233,8 +233,17 @@ export interface Resource {
   readonly custom?: CustomResourceSchema
   /** A custom resource's schema as the CRD spells it, for OpenAPI; undefined when it has none. */
   readonly openApiSchema?: JsonObject
-  /** Set when an object may have been stored under another schema: prunes and defaults it in place on every read. */
-  readonly onRead?: (obj: KubeObject) => void
+  /** The schema of another version of the same CRD, for those who own fields through that version. */
+  readonly schemaOfVersion?: (version: string) => SchemaNode | undefined
+  /** True when the CRD is on its way out: no new instances, and discovery offers no writes. */
+  readonly isTerminating?: boolean
+  /** Changes with the CRD: what was made of stored bytes is good for one edition only. */
+  readonly edition?: string
+  /**
+   * Set when an object may have been stored under another schema: prunes and defaults it in place on every read.
+   * `storedAs` is the apiVersion it was stored with.
+   */
+  readonly onRead?: (obj: KubeObject, storedAs: string) => void
   /** Every answer of this version carries this warning. */
   readonly deprecationWarning?: string
   /**

@@ -43,15 +43,20 @@ function storedForm(obj: KubeObject, resource: Resource): KubeObject {
 /** The object as this resource's version serves it; the caller owns it. */
 export function decodeStored(stored: StoredObject, resource: Resource): KubeObject {
   const obj = JSON.parse(stored.bytes.toString()) as KubeObject
+  const storedAs = obj.apiVersion
   obj.apiVersion = apiVersionOf(resource.gvr)
-  resource.onRead?.(obj)
+  resource.onRead?.(obj, storedAs)
   return obj
 }
+
+/** Names the form in which a resource shows stored objects: the key of whatever is kept beside one. */
+export const servedForm = ({ gvr, edition = '' }: Resource): string =>
+  `${gvr.group}/${gvr.version}/${edition}`
 
 /** The object's JSON as this resource's version serves it, shared between all who ask for it. */
 export function servedBytes(stored: StoredObject, resource: Resource): Buffer {
   if (resource.onRead === undefined && storedAsServed(stored, resource)) return stored.bytes
-  const memoKey = `json:${resource.gvr.group}/${resource.gvr.version}`
+  const memoKey = `json:${servedForm(resource)}`
   const known = stored.memo.get(memoKey)
   if (known !== undefined) return known as Buffer
   const bytes = convertBytes(stored, resource)

@@ -12,7 +12,7 @@ import type { CacheEvent, StoredObject } from '@podless/storage'
 import { partialMetadata } from './discovery/partial-metadata.ts'
 import { tableOf } from './discovery/table.ts'
 import type { Resource } from './resource.ts'
-import { decodeStored, servedBytes , servedForm } from './stored-form.ts'
+import { decodeStored, servedBytes, servedForm } from './stored-form.ts'
 
 /** How one watch's frames look. */
 export interface FrameShape {

@@ -205,7 +205,11 @@ function metaRules(resource: Resource): Parameters<typeof validateObjectMeta>[1]
 function refuseInvalid(resource: Resource, obj: KubeObject, errors: readonly FieldError[]): void {
   if (errors.length === 0) return
   throw invalid(
-    { group: resource.errorGroup ?? resource.gvr.group, kind: resource.names.kind },
+    {
+      group: resource.errorGroup ?? resource.gvr.group,
+      // The object's own word, which a custom resource may have wrong.
+      kind: resource.crd === undefined ? resource.names.kind : obj.kind,
+    },
     obj.metadata.name ?? '',
     errors,
   )
@@ -448,7 +452,10 @@ export function resetFieldsOf({
   if (subresource?.type === 'stored' && subresource.resetFields !== undefined) {
     return subresource.resetFields
   }
-  if (subresource !== undefined && !(resource.crd !== undefined && subresource.type === 'virtual')) {
+  if (
+    subresource !== undefined &&
+    !(resource.crd !== undefined && subresource.type === 'virtual')
+  ) {
     return resource.crd === undefined ? [['spec']] : [['metadata'], ['spec']]
   }
   if (resource.resetFields !== undefined) return resource.resetFields
@@ -456,7 +463,10 @@ export function resetFieldsOf({
 }
 
 /** The schema of another version of the same custom resource. */
-function otherSchema({ gvr, schemaOfVersion }: Resource, apiVersion: string): SchemaNode | undefined {
+function otherSchema(
+  { gvr, schemaOfVersion }: Resource,
+  apiVersion: string,
+): SchemaNode | undefined {
   const parsed = parseApiVersion(apiVersion)
   return parsed?.group === gvr.group ? schemaOfVersion?.(parsed.version) : undefined
 }

@@ -161,14 +161,21 @@ function apiGroup({ name, versions }: ServedGroup): JsonObject {
   return { name, versions: entries, preferredVersion: entries[0]! }
 }
 
+/** Ref: apiextensions-apiserver/pkg/apiserver/customresource_discovery_controller.go */
+function offeredVerbs({ verbs, isTerminating }: Resource): string[] {
+  return verbs.filter(
+    verb => isTerminating !== true || !['patch', 'create', 'update'].includes(verb),
+  )
+}
+
 function legacyEntries(resource: Resource): JsonObject[] {
-  const { names, namespaced, gvr, verbs } = resource
+  const { names, namespaced, gvr } = resource
   const main: JsonObject = {
     name: gvr.resource,
     singularName: names.singular,
     namespaced,
     kind: names.kind,
-    verbs: [...verbs],
+    verbs: offeredVerbs(resource),
     ...(names.shortNames === undefined ? {} : { shortNames: [...names.shortNames] }),
     ...(names.categories === undefined ? {} : { categories: [...names.categories] }),
     ...(resource.create === undefined ? { storageVersionHash: storageVersionHash(resource) } : {}),
@@ -217,7 +224,7 @@ function aggregatedGroup({ name, versions, resources }: ServedGroup): JsonObject
 }
 
 function aggregatedResource(resource: Resource): JsonObject {
-  const { names, namespaced, gvr, verbs } = resource
+  const { names, namespaced, gvr } = resource
   const subresources: JsonValue[] = subresourcesOf(resource).map(([name, sub]) => ({
     subresource: name,
     responseKind: responseKind(sub, resource),
@@ -228,7 +235,7 @@ function aggregatedResource(resource: Resource): JsonObject {
     responseKind: ownKind(resource),
     scope: namespaced ? 'Namespaced' : 'Cluster',
     singularResource: names.singular,
-    verbs: [...verbs],
+    verbs: offeredVerbs(resource),
     ...(names.shortNames === undefined ? {} : { shortNames: [...names.shortNames] }),
     ...(names.categories === undefined ? {} : { categories: [...names.categories] }),
     ...(subresources.length === 0 ? {} : { subresources }),

@@ -259,7 +259,7 @@ test('an Event is one object under two names', () => {
     assert.equal(select('type'), 'Warning')
   }
   const read = structuredClone(stored)
-  view.onRead?.(read)
+  view.onRead?.(read, 'v1')
   assert.equal(read.note, 'n')
   assert.deepEqual(read.regarding, sent.regarding)
   assert.equal(read.deprecatedLastTimestamp, null)

@@ -93,7 +93,7 @@ test('a HorizontalPodAutoscaler survives the way from v1 to v2 and back', () => 
       resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 60 } },
     },
   ])
-  v1.onRead?.(stored)
+  v1.onRead?.(stored, 'autoscaling/v2')
   assert.deepEqual(stored, sent)
 })
 

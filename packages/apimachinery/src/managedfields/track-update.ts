@@ -4,6 +4,7 @@
 
 import { equalJson, type JsonObject } from '../json.ts'
 import type { ManagedFieldsEntry } from '../meta.ts'
+import type { SchemaNode } from '../schema/node.ts'
 import { compareTyped, isSame } from './compare.ts'
 import {
   capUpdateManagers,
@@ -39,6 +40,8 @@ export interface UpdateToTrack extends OwnershipContext {
   readonly updated: JsonObject
   /** Who writes, see managerName. */
   readonly manager: string
+  /** The schema of another version that fields are owned in; undefined when that version is not known. */
+  readonly schemaOf?: (apiVersion: string) => SchemaNode | undefined
 }
 
 /**
@@ -63,12 +66,38 @@ export function trackUpdate(update: UpdateToTrack): ManagedFieldsEntry[] | undef
     validateTyped(live, type, { allowDuplicates: true })
     const managers = requested ?? readOrForget(liveEntries ?? [])
     if (managers.size === 0 && isStored(update.live)) return undefined
+    if (!fitsOtherVersions(managers, [live, updated], update)) return undefined
     const tracked = recordUpdate(managers, withoutReset(comparison, update), update, type)
     return writeManagers(tracked)
   } catch (error) {
     if (error instanceof TypedError || error instanceof ListItemError) return liveEntries
     throw error
   }
+}
+
+/**
+ * Ownership is compared in each owner's version, to which objects are carried over without pruning. When one does not
+ * fit there, upstream gives up tracking and drops all entries. Ref: structured-merge-diff/merge/update.go
+ */
+function fitsOtherVersions(
+  managers: Managers,
+  objects: readonly JsonObject[],
+  { apiVersion, schemaOf }: UpdateToTrack,
+): boolean {
+  const others = new Set([...managers.values()].map(manager => manager.apiVersion))
+  others.delete(apiVersion)
+  for (const other of others) {
+    const schema = schemaOf?.(other)
+    if (schema === undefined) continue
+    const type = rootTypeOf(schema)
+    try {
+      for (const object of objects) validateTyped(object, type, { allowDuplicates: true })
+    } catch (error) {
+      if (error instanceof TypedError || error instanceof ListItemError) return false
+      throw error
+    }
+  }
+  return true
 }
 
 function isStored(live: JsonObject | undefined): boolean {
