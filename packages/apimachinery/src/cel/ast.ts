@@ -1,4 +1,5 @@
-// The tree of an expression. Made by the parser, annotated by the checker, read by cost and interpreter.
+// The tree of an expression. Made by the parser, annotated by the checker, read by cost and
+// interpreter.
 
 import type { CelValue } from './value.ts'
 
@@ -27,7 +28,10 @@ export interface Select extends Node {
 
 export interface Call extends Node {
   readonly kind: 'call'
-  /** The checker rewrites `a.b(x)` to the function `a.b` without target when such a function is declared. */
+  /**
+   * The checker rewrites `a.b(x)` to the function `a.b` without target when such a function is
+   * declared.
+   */
   fn: string
   target: Expr | undefined
   readonly args: readonly Expr[]

@@ -1,5 +1,6 @@
 // What a call costs while it runs, by its arguments' actual sizes. Called by the interpreter.
-// Ref: cel-go/interpreter/runtimecost.go, apiserver/pkg/cel/library/cost.go CallCost, cel-go/ext/{lists,sets}.go
+// Ref: cel-go/interpreter/runtimecost.go, apiserver/pkg/cel/library/cost.go CallCost,
+// cel-go/ext/{lists,sets}.go
 
 import { CelList, CelMap, CelOpaque, type CelValue, sizeOf } from './value.ts'
 

@@ -1,6 +1,6 @@
-// What a call may cost and how large its result may get, from the sizes of its arguments. Called by cost.ts.
-// These numbers decide which rules a CRD may hold, so they follow upstream to the unit.
-// Ref: apiserver/pkg/cel/library/cost.go EstimateCallCost, cel-go/checker/cost.go functionCost, cel-go/ext/{lists,sets}.go
+// What a call may cost and how large its result may get, from its arguments' sizes; decides which
+// rules a CRD may hold, so it follows upstream to the unit. Called by cost.ts.
+// Ref: apiserver/pkg/cel/library/cost.go, cel-go/checker/cost.go, cel-go/ext/{lists,sets}.go
 
 import type { Expr } from './ast.ts'
 import { REGEX_FACTOR, TRAVERSAL_FACTOR } from './call-cost.ts'

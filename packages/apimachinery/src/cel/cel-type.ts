@@ -151,7 +151,10 @@ const BY_SPELLING: ReadonlyMap<string, CelType> = new Map([
   ['map', MAP],
 ])
 
-/** Reads a type as declarations spell it: `list(map(string, A))`; one capital letter is a type parameter. */
+/**
+ * Reads a type as declarations spell it: `list(map(string, A))`; one capital letter is a type
+ * parameter.
+ */
 export function readType(text: string): CelType {
   const open = text.indexOf('(')
   const name = open < 0 ? text : text.slice(0, open)

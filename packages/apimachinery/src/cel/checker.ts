@@ -1,5 +1,5 @@
-// Gives every node of a tree a type and every call its overloads, or reports why it can not.
-// Called by compile.ts; uses unify.ts. Typing is gradual: dyn fits everything and is checked at run time.
+// Gives every node of a tree a type and every call its overloads, or reports why it can not. Called
+// by compile.ts; uses unify.ts. Typing is gradual: dyn fits everything and is checked at run time.
 // Ref: cel-go/checker/checker.go
 
 import type {
@@ -40,7 +40,9 @@ import { CelUint, type CelValue } from './value.ts'
 export interface Environment {
   readonly functions: FunctionSet
   readonly variables: ReadonlyMap<string, CelType>
-  /** Names are looked up in this namespace and those around it first: `a.b` for `a.b.x`, `a.x`, `x`. */
+  /**
+   * Names are looked up in this namespace and those around it first: `a.b` for `a.b.x`, `a.x`, `x`.
+   */
   readonly container?: string
   /** Whether elements of a list or map literal must be of one type. */
   readonly homogeneousLiterals: boolean

@@ -9,6 +9,7 @@ import { estimate } from './cost.ts'
 import { CostExceeded } from './cost-limit.ts'
 import { type Declaration, declareSchema } from './declaration.ts'
 import { declareFields, LazyFields } from './fields.ts'
+import { Frame } from './frame.ts'
 import type {
   CelFields,
   CelProgram,
@@ -19,7 +20,7 @@ import type {
   CostEstimate,
   Evaluation,
 } from './index.ts'
-import { Frame, InstantiationError, type Planned, plan } from './interpreter.ts'
+import { InstantiationError, type Planned, plan } from './interpreter.ts'
 import { KUBERNETES_FUNCTIONS } from './libraries/registry.ts'
 import { checkLiterals } from './literal-checks.ts'
 import { KUBERNETES_MACROS } from './macros.ts'

@@ -1,5 +1,5 @@
-// The signal that an evaluation passed its cost limit. Thrown by the interpreter and by library functions
-// whose result would be too large; caught in compile.ts.
+// The signal that an evaluation passed its cost limit. Thrown by the interpreter and by library
+// functions whose result would be too large; caught in compile.ts.
 
 export class CostExceeded extends Error {
   override readonly name = 'CostExceeded'

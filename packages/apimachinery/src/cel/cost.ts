@@ -1,5 +1,6 @@
 // The worst case an expression may cost, before there is any data: from the sizes schemas allow.
-// Called by compile.ts; uses call-estimate.ts. Ref: cel-go/checker/cost.go, apiextensions-apiserver .../cel/compilation.go
+// Called by compile.ts; uses call-estimate.ts. Ref: cel-go/checker/cost.go, apiextensions-apiserver
+// .../cel/compilation.go
 
 import {
   ACCUMULATOR,
@@ -21,7 +22,9 @@ const LIST_COST = fixed(10)
 const MAP_COST = fixed(30)
 const STRUCT_COST = fixed(40)
 
-/** Where a value comes from: a variable's name, then field names, '@items', '@values' or '@keys'. */
+/**
+ * Where a value comes from: a variable's name, then field names, '@items', '@values' or '@keys'.
+ */
 type Path = readonly string[]
 
 /** Sizes of the keys or indices and of the values of an aggregate. */

@@ -1,6 +1,6 @@
-// What an expression may know about a schema: types, names of fields, and how large a value can get.
-// Called by the checker (fields) and cost.ts (sizes). Everything is computed when first asked for, so a rule
-// about one field of a large schema pays for that field only. Ref: apiserver/pkg/cel/common/schemas.go
+// What an expression may know about a schema: types, fields, and how large a value can get, all
+// computed when first asked for. Called by the checker (fields) and cost.ts (sizes).
+// Ref: apiserver/pkg/cel/common/schemas.go
 
 import type { SchemaNode } from '../schema/node.ts'
 import {
@@ -51,8 +51,9 @@ export interface Declaration {
 }
 
 /**
- * Declares a schema, or returns undefined when expressions can not see it: unknown fields are preserved
- * without a type, or the items of a list are like that. `name` becomes the type name of objects.
+ * Declares a schema, or returns undefined when expressions can not see it: unknown fields are
+ * preserved without a type, or the items of a list are like that. `name` becomes the type name of
+ * objects.
  */
 export function declareSchema(
   node: SchemaNode,
@@ -82,8 +83,9 @@ export function declareSchema(
 }
 
 /**
- * The most often a value of this schema can occur in one request: the worst case number of times a rule runs
- * when it stands below an unbounded list or map. undefined when expressions can not see the schema.
+ * The most often a value of this schema can occur in one request: the worst case number of times a
+ * rule runs when it stands below an unbounded list or map. undefined when expressions can not see
+ * the schema.
  */
 export function schemaCardinality(node: SchemaNode, resourceRoot: boolean): number | undefined {
   const declaration = declareSchema(node, '', resourceRoot)
@@ -166,6 +168,8 @@ export function formatOf(node: SchemaNode): string | undefined {
   return node.format ?? node.validation?.format
 }
 
+const minBytesOf = new WeakMap<SchemaNode, number>()
+
 /** An object with named fields; one that preserves unknown fields shows only the named ones. */
 class ObjectDeclaration implements Declaration {
   readonly type: CelType
@@ -173,7 +177,6 @@ class ObjectDeclaration implements Declaration {
   readonly #schema: SchemaNode
   readonly #name: string
   readonly #fields = new Map<string, Declaration | undefined>()
-  #minBytes: number | undefined
 
   constructor(schema: SchemaNode, name: string) {
     this.#schema = schema
@@ -182,12 +185,13 @@ class ObjectDeclaration implements Declaration {
   }
 
   get minBytes(): number {
-    if (this.#minBytes === undefined) {
-      // A schema that requires itself has no finite value; this ends the recursion.
-      this.#minBytes = MIN_BYTES.container
-      this.#minBytes = this.#requiredBytes()
-    }
-    return this.#minBytes
+    const known = minBytesOf.get(this.#schema)
+    if (known !== undefined) return known
+    // A schema that requires itself has no finite value; this ends the recursion.
+    minBytesOf.set(this.#schema, MIN_BYTES.container)
+    const bytes = this.#requiredBytes()
+    minBytesOf.set(this.#schema, bytes)
+    return bytes
   }
 
   field(identifier: string): Declaration | undefined {

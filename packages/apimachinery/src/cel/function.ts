@@ -1,5 +1,6 @@
-// Functions an expression can call: overloads, the values they take, and the tables libraries list them in.
-// Called by the checker (types), the interpreter (implementations) and every file in libraries/.
+// Functions an expression can call: overloads, the values they take, and the tables libraries list
+// them in. Called by the checker (types), the interpreter (implementations) and every file in
+// libraries/.
 
 import { type CelType, readType, splitTypes } from './cel-type.ts'
 import { CelError, CelList, type CelValue, typeOf } from './value.ts'
@@ -78,7 +79,10 @@ function readOverload(id: string, signature: string, run?: Implementation): Over
 /** Kinds an aggregate's element is not asked for: nested aggregates are left to the function. */
 const UNCHECKED_ELEMENTS: ReadonlySet<string> = new Set(['dyn', 'param', 'list', 'map'])
 
-/** Whether a value may be passed for a parameter: by kind, and for aggregates by their first element. */
+/**
+ * Whether a value may be passed for a parameter: by kind, and for aggregates by their first
+ * element.
+ */
 export function accepts(param: CelType, value: CelValue): boolean {
   if (value instanceof CelError) return false
   switch (param.kind) {

@@ -1,5 +1,6 @@
-// The Common Expression Language's public face: compile an expression against declared variables, then evaluate it
-// often. Called by the schema's rules (schema/validate.ts) and CRD validation; the work is in compile.ts.
+// The Common Expression Language's public face: compile an expression against declared variables,
+// then evaluate it often. Called by the schema's rules (schema/validate.ts) and CRD validation; the
+// work is in compile.ts.
 
 import type { JsonValue } from '../json.ts'
 import type { SchemaNode } from '../schema/node.ts'
@@ -20,13 +21,22 @@ export type CelTypeName =
 /** A variable described by a schema. */
 export interface CelSchemaVariable {
   readonly schema: SchemaNode
-  /** The root of a resource: apiVersion, kind and metadata.name and generateName are always declared. */
+  /**
+   * The root of a resource: apiVersion, kind and metadata.name and generateName are always
+   * declared.
+   */
   readonly resourceRoot?: boolean
-  /** Declares optional_type(T): an absent binding is optional.none(), a present one optional.of(value). */
+  /**
+   * Declares optional_type(T): an absent binding is optional.none(), a present one
+   * optional.of(value).
+   */
   readonly optional?: boolean
 }
 
-/** A variable whose fields are the results of other programs, computed when first read: a policy's `variables`. */
+/**
+ * A variable whose fields are the results of other programs, computed when first read: a policy's
+ * `variables`.
+ */
 export interface CelFieldsVariable {
   readonly fields: ReadonlyMap<string, CelProgram>
 }
@@ -43,10 +53,11 @@ export interface CompileOptions {
 }
 
 /**
- * `error` is what cel-go prints, without any prefix: "ERROR: <input>:1:6: undefined field 'x'\n | self.x\n | .....^".
- * `reason` says which step failed: 'compilation' is syntax or types, 'result-type' a type that `result` does not allow
- * (error is then its name), 'declaration' a variable whose schema CEL can not see, and 'instantiation' a literal that
- * can not be converted (upstream prefixes it with "program instantiation failed: ").
+ * `error` is what cel-go prints, without any prefix: "ERROR: <input>:1:6: undefined field 'x'\n |
+ * self.x\n | .....^". `reason` says which step failed: 'compilation' is syntax or types,
+ * 'result-type' a type that `result` does not allow (error is then its name), 'declaration' a
+ * variable whose schema CEL can not see, and 'instantiation' a literal that can not be converted
+ * (upstream prefixes it with "program instantiation failed: ").
  */
 export type Compiled =
   | { readonly ok: true; readonly program: CelProgram; readonly usesOldSelf: boolean }
@@ -58,14 +69,18 @@ export type Compiled =
 
 export interface CelProgram {
   /**
-   * Evaluates once. Bindings are JSON values in the form the schema declares; an absent variable is a runtime error
-   * when read. The actual cost is taken off `budget.remaining`, which may go below zero.
+   * Evaluates once. Bindings are JSON values in the form the schema declares; an absent variable is
+   * a runtime error when read. The actual cost is taken off `budget.remaining`, which may go below
+   * zero.
    */
   evaluate(
     bindings: Readonly<Record<string, JsonValue | CelFields | undefined>>,
     budget: CostBudget,
   ): Evaluation
-  /** The worst case in cost units, from the sizes the schemas allow. Saturates at Number.MAX_SAFE_INTEGER. */
+  /**
+   * The worst case in cost units, from the sizes the schemas allow. Saturates at
+   * Number.MAX_SAFE_INTEGER.
+   */
   estimateCost(): CostEstimate
   /** Whether the expression reads this variable. */
   references(name: string): boolean
@@ -94,7 +109,10 @@ export interface CostEstimate {
   readonly max: number
 }
 
-/** The limit of one evaluation and of all evaluations for one request. Ref: apiserver/pkg/apis/cel/config.go */
+/**
+ * The limit of one evaluation and of all evaluations for one request. Ref:
+ * apiserver/pkg/apis/cel/config.go
+ */
 export const PER_CALL_LIMIT = 1_000_000
 export const RUNTIME_COST_BUDGET = 10_000_000
 

@@ -1,5 +1,5 @@
-// Turns a checked tree into one function per node and runs it. Every step is charged to a cost limit, so an
-// expression can not run for long. Called by compile.ts; uses call-cost.ts, qualify.ts and the libraries' functions.
+// Turns a checked tree into one function per node. Every step is charged to a cost limit, so no
+// expression runs for long. Called by compile.ts; uses dispatch.ts, fold.ts and qualify.ts.
 // Ref: cel-go/interpreter/{planner,interpretable,runtimecost}.go
 
 import {
@@ -12,8 +12,17 @@ import {
 } from './ast.ts'
 import { callCost } from './call-cost.ts'
 import type { Checked, Reference } from './checker.ts'
-import { COST_EXCEEDED } from './cost-limit.ts'
-import { accepts, type Overload } from './function.ts'
+import {
+  direct,
+  dispatcher,
+  evaluateCall,
+  evaluateUntilError,
+  free,
+  stopsAtError,
+} from './dispatch.ts'
+import { growing, iterateOne, iterateTwo, lazily, readSlot } from './fold.ts'
+import type { Evaluator, Frame } from './frame.ts'
+import type { Overload } from './function.ts'
 import { CONVERSION_NAMES } from './libraries/conversions.ts'
 import { checkQualifier, qualify, qualifyIfPresent, testPresence } from './qualify.ts'
 import { compileRegex } from './regex.ts'
@@ -21,11 +30,8 @@ import {
   ArrayList,
   CelError,
   CelList,
-  CelMap,
   CelOptional,
   type CelValue,
-  GrowingList,
-  GrowingMap,
   NONE,
   noSuchOverload,
   settle,
@@ -41,36 +47,6 @@ const MAP_COST = 30
 export class InstantiationError extends Error {
   override readonly name = 'InstantiationError'
 }
-
-/** The state of one evaluation. */
-export class Frame {
-  /** Variables first, then what comprehensions bind; undefined until read. */
-  readonly slots: (CelValue | undefined)[]
-  readonly #read: (variable: number) => CelValue
-  readonly #limit: number
-  cost = 0
-
-  constructor(slots: number, limit: number, read: (variable: number) => CelValue) {
-    this.slots = new Array<CelValue | undefined>(slots)
-    this.#limit = limit
-    this.#read = read
-  }
-
-  charge(cost: number): void {
-    this.cost += cost
-    if (this.cost > this.#limit) throw COST_EXCEEDED
-  }
-
-  variable(index: number): CelValue {
-    const known = this.slots[index]
-    if (known !== undefined) return known
-    const value = this.#read(index)
-    this.slots[index] = value
-    return value
-  }
-}
-
-export type Evaluator = (frame: Frame) => CelValue
 
 /** An evaluator, with its value when that is known without running it. */
 interface Plan {
@@ -129,8 +105,8 @@ class Planner {
   }
 
   /**
-   * Names with their selections, indices and choices. The name costs one unit and each step another, but
-   * a name chosen by ?: costs nothing for itself: `charged` is false for it.
+   * Names with their selections, indices and choices. The name costs one unit and each step
+   * another, but a name chosen by ?: costs nothing for itself: `charged` is false for it.
    */
   #attribute(expr: Expr, charged: boolean): Plan {
     const reference = this.#references.get(expr.id)
@@ -444,188 +420,12 @@ function isAttribute(expr: Expr): boolean {
   return expr.kind === 'ident' || expr.kind === 'select'
 }
 
-function readSlot(slot: number): Evaluator {
-  return frame => frame.slots[slot] as CelValue
-}
-
-function lazily(slot: number, init: Evaluator): Evaluator {
-  return frame => {
-    const known = frame.slots[slot]
-    if (known !== undefined) return known
-    const value = init(frame)
-    frame.slots[slot] = value
-    return value
-  }
-}
-
-/** An empty aggregate that a macro starts from may change in place. */
-function growing(value: CelValue): CelValue {
-  if (value instanceof CelList && value.size === 0) return new GrowingList([])
-  return value instanceof CelMap && value.size === 0 ? new GrowingMap() : value
-}
-
-type Visit = (key: CelValue, value: CelValue) => boolean
-
-/** Elements of a list or keys of a map; the second value is unused. */
-function iterateOne(values: CelValue, visit: Visit): CelError | undefined {
-  if (values instanceof CelList) {
-    for (let i = 0; i < values.size; i++) if (!visit(values.at(i), null)) break
-    return undefined
-  }
-  if (!(values instanceof CelMap)) {
-    return new CelError(`got '${goTypeName(values)}', expected iterable type`)
-  }
-  for (const key of values.keys()) if (!visit(key, null)) break
-  return undefined
-}
-
-/** Indices and elements of a list, or keys and values of a map. */
-function iterateTwo(values: CelValue, visit: Visit): CelError | undefined {
-  if (values instanceof CelList) {
-    for (let i = 0; i < values.size; i++) if (!visit(BigInt(i), values.at(i))) break
-    return undefined
-  }
-  if (!(values instanceof CelMap)) {
-    return new CelError(`unsupported comprehension range type: ${goTypeName(values)}`)
-  }
-  for (const key of values.keys()) if (!visit(key, values.find(key) as CelValue)) break
-  return undefined
-}
-
-function goTypeName(value: CelValue): string {
-  const { kind } = typeOf(value)
-  return `types.${kind.charAt(0).toUpperCase()}${kind.slice(1)}`
-}
-
 function qualifyOptional(frame: Frame, target: CelOptional, key: CelValue): CelValue {
   if (target.value === undefined) return NONE
   const found = qualifyIfPresent(target.value, key)
   if (found !== NONE && !(found instanceof CelError)) frame.charge(1)
   return found
 }
-
-type Dispatch = (args: readonly CelValue[]) => CelValue
-type Cost = (args: readonly CelValue[], result: () => CelValue) => number
-
-/** All arguments are evaluated before an error among them ends the call. */
-function evaluateCall(
-  frame: Frame,
-  operands: readonly Evaluator[],
-  dispatch: Dispatch,
-  cost: Cost | undefined,
-): CelValue {
-  const args: CelValue[] = []
-  let failed: CelError | undefined
-  for (const operand of operands) {
-    const value = operand(frame)
-    if (failed === undefined && value instanceof CelError) failed = value
-    args.push(value)
-  }
-  if (failed !== undefined) {
-    const outcome = failed
-    if (cost !== undefined) frame.charge(cost(args, () => outcome))
-    return failed
-  }
-  if (cost === undefined) return dispatch(args)
-  let result: CelValue | undefined
-  // What a call costs is charged before it runs, unless it depends on the result.
-  frame.charge(cost(args, () => (result = dispatch(args))))
-  return result ?? dispatch(args)
-}
-
-const free: Cost = () => 0
-
-/** Upstream evaluates some calls' arguments only up to the first error, and then charges nothing for the call. */
-function stopsAtError(fn: string, constants: readonly (CelValue | undefined)[]): boolean {
-  if (constants.length > 2 || fn === 'format') return true
-  return PATTERN_FUNCTIONS.has(fn) && typeof constants[1] === 'string'
-}
-
-const PATTERN_FUNCTIONS: ReadonlySet<string> = new Set(['matches', 'find', 'findAll'])
-
-function evaluateUntilError(
-  frame: Frame,
-  operands: readonly Evaluator[],
-  dispatch: Dispatch,
-  cost: Cost,
-): CelValue {
-  const args: CelValue[] = []
-  for (const operand of operands) {
-    const value = operand(frame)
-    args.push(value)
-    if (!(value instanceof CelError)) continue
-    if (args.length === operands.length) frame.charge(cost(args, () => value))
-    return value
-  }
-  let result: CelValue | undefined
-  frame.charge(cost(args, () => (result = dispatch(args))))
-  return result ?? dispatch(args)
-}
-
-function direct(name: string, overload: Overload): Dispatch {
-  const { params, implementation } = overload
-  if (implementation === undefined) return () => new CelError(`no such overload: ${name}`)
-  const [first, second] = params
-  if (params.length === 2 && first !== undefined && second !== undefined) {
-    return args => {
-      const [a, b] = args as [CelValue, CelValue]
-      if (accepts(first, a) && accepts(second, b)) return implementation(a, b)
-      return noOverload(name, args)
-    }
-  }
-  return args => {
-    for (let i = 0; i < args.length; i++) {
-      if (!accepts(params[i] as Overload['params'][0], args[i] as CelValue)) {
-        return noOverload(name, args)
-      }
-    }
-    return implementation(...args)
-  }
-}
-
-/** Chooses among several overloads by the values, when types could not. */
-function dispatcher(name: string, overloads: readonly Overload[]): Dispatch {
-  return args => {
-    for (const { params, implementation } of overloads) {
-      if (implementation === undefined || params.length !== args.length) continue
-      if (params.every((param, i) => accepts(param, args[i] as CelValue))) {
-        return implementation(...args)
-      }
-    }
-    return noOverload(name, args)
-  }
-}
-
-/** Upstream words this in three ways, by how a function is implemented. */
-function noOverload(name: string, args: readonly CelValue[]): CelError {
-  const first = args[0]
-  const kinds = OPERATOR_KINDS[name]
-  if (kinds !== undefined && first !== undefined && !kinds.includes(typeOf(first).kind)) {
-    return new CelError(`no such overload: ${name}`)
-  }
-  if (!/^[a-z]/i.test(name) || TEXT_TESTS.has(name)) return noSuchOverload()
-  if (name === 'size') return new CelError(`no such overload: ${name}`)
-  return new CelError(`no such overload: ${name}(${args.map(arg => typeOf(arg).name).join(', ')})`)
-}
-
-const ORDERED = 'bool int uint double string bytes duration timestamp'
-/** What an operator's first operand may be; any other is refused by the operator's name. */
-const OPERATOR_KINDS: Readonly<Record<string, string>> = {
-  '_+_': 'int uint double string bytes list duration timestamp',
-  '_-_': 'int uint double duration timestamp',
-  '_*_': 'int uint double',
-  '_/_': 'int uint double',
-  '_%_': 'int uint',
-  '-_': 'int double duration',
-  '_<_': ORDERED,
-  '_<=_': ORDERED,
-  '_>_': ORDERED,
-  '_>=_': ORDERED,
-}
-
-const TEXT_TESTS: ReadonlySet<string> = new Set(
-  'startsWith endsWith contains matches find findAll'.split(' '),
-)
 
 /** Literal lists of plain values are looked up as sets upstream, at no charge. */
 function isHashable(value: CelValue | undefined): boolean {

@@ -1,5 +1,6 @@
 // Lists that Kubernetes treats as sets or as maps by key: their order does not count, and + merges.
-// Called by schema-value.ts for x-kubernetes-list-type. Ref: apiserver/pkg/cel/common/valuesunstructured.go
+// Called by schema-value.ts for x-kubernetes-list-type. Ref:
+// apiserver/pkg/cel/common/valuesunstructured.go
 
 import { escapeFieldName } from './field-name.ts'
 import {

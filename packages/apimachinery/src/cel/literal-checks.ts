@@ -1,5 +1,6 @@
-// Checks of a typed tree that need no data: literals that can not be a duration, timestamp or regular expression,
-// formats that do not fit their arguments, and aggregates of mixed types. Called by compile.ts. Ref: cel-go/cel/validator.go
+// Checks of a typed tree that need no data: literals that can not be a duration, timestamp or
+// regular expression, formats that do not fit their arguments, and aggregates of mixed types.
+// Called by compile.ts. Ref: cel-go/cel/validator.go
 
 import { type Call, childrenOf, type Expr, type ListLiteral, type MapLiteral } from './ast.ts'
 import type { CelType } from './cel-type.ts'
@@ -37,96 +38,106 @@ const VERB_KINDS: Readonly<Record<Verb, ReadonlySet<string>>> = {
 
 /** Reports literals no evaluation could succeed with. */
 export function checkLiterals(checked: Checked, source: Source): void {
-  visit(checked.expr, false)
+  new LiteralChecker(checked, source).visit(checked.expr, false)
+}
 
-  function visit(expr: Expr, inFormat: boolean): void {
-    if (expr.kind === 'call') checkArguments(expr)
-    if (expr.kind === 'call' && expr.fn === 'format') checkFormat(expr)
-    if (!inFormat && expr.kind === 'list') checkList(expr)
-    if (!inFormat && expr.kind === 'map') checkMap(expr)
-    const exempt = inFormat || (expr.kind === 'call' && expr.fn === 'format')
-    for (const child of childrenOf(expr)) visit(child, exempt)
+class LiteralChecker {
+  readonly #checked: Checked
+  readonly #source: Source
+
+  constructor(checked: Checked, source: Source) {
+    this.#checked = checked
+    this.#source = source
   }
 
-  function checkArguments(expr: Call): void {
+  visit(expr: Expr, inFormat: boolean): void {
+    if (expr.kind === 'call') this.#checkArguments(expr)
+    if (expr.kind === 'call' && expr.fn === 'format') this.#checkFormat(expr)
+    if (!inFormat && expr.kind === 'list') this.#checkList(expr)
+    if (!inFormat && expr.kind === 'map') this.#checkMap(expr)
+    const exempt = inFormat || (expr.kind === 'call' && expr.fn === 'format')
+    for (const child of childrenOf(expr)) this.visit(child, exempt)
+  }
+
+  #checkArguments(expr: Call): void {
     const read = LITERAL_ARGUMENTS[expr.fn]
     const arg = expr.args[0]
     if (read === undefined || arg?.kind !== 'literal') return
-    if (read(arg.value) instanceof CelError) report(arg, `invalid ${expr.fn} argument`)
+    if (read(arg.value) instanceof CelError) this.#report(arg, `invalid ${expr.fn} argument`)
   }
 
-  function checkFormat(expr: Call): void {
+  #checkFormat(expr: Call): void {
     const text = expr.target
     const args = expr.args[0]
     if (text?.kind !== 'literal' || typeof text.value !== 'string') return
-    if (args?.kind === 'list') checkFormatArguments(expr, text.value, args.elements)
+    if (args?.kind === 'list') this.#checkFormatArguments(expr, text.value, args.elements)
   }
 
-  function checkFormatArguments(expr: Call, text: string, args: readonly Expr[]): void {
+  #checkFormatArguments(expr: Call, text: string, args: readonly Expr[]): void {
     const { parts, problem } = readFormat(text, args.length)
     const clauses = parts.filter(part => typeof part !== 'string')
     for (const [i, { verb }] of clauses.entries()) {
-      const bad = misfit(args[i] as Expr, VERB_KINDS[verb], verb === 's')
+      const bad = this.#misfit(args[i] as Expr, VERB_KINDS[verb], verb === 's')
       if (bad === undefined) continue
-      const why = `${VERB_ERRORS[verb]}, was given ${typeOf(bad, false).name}`
-      report(bad, `error during formatting: ${why}`)
+      const why = `${VERB_ERRORS[verb]}, was given ${this.#typeOf(bad, false).name}`
+      this.#report(bad, `error during formatting: ${why}`)
       return
     }
-    if (problem !== undefined) report(expr, problem.message)
+    if (problem !== undefined) this.#report(expr, problem.message)
     else if (args.length > clauses.length) {
       const counts = `(expected ${clauses.length}, got ${args.length})`
-      report(expr, `too many arguments supplied to string.format ${counts}`)
+      this.#report(expr, `too many arguments supplied to string.format ${counts}`)
     }
   }
 
   /** The expression whose type a clause can not print; literals are looked into when `deep`. */
-  function misfit(expr: Expr, kinds: ReadonlySet<string>, deep: boolean): Expr | undefined {
-    const { kind } = typeOf(expr, false)
+  #misfit(expr: Expr, kinds: ReadonlySet<string>, deep: boolean): Expr | undefined {
+    const { kind } = this.#typeOf(expr, false)
     if (kind !== 'dyn' && !kinds.has(kind)) return expr
     if (!deep || (expr.kind !== 'list' && expr.kind !== 'map')) return undefined
     for (const child of childrenOf(expr)) {
-      const bad = misfit(child, kinds, deep)
+      const bad = this.#misfit(child, kinds, deep)
       if (bad !== undefined) return bad
     }
     return undefined
   }
 
-  function checkList(expr: ListLiteral): void {
+  #checkList(expr: ListLiteral): void {
     let expected: CelType | undefined
     for (const [i, element] of expr.elements.entries()) {
-      const type = typeOf(element, expr.optional.includes(i))
+      const type = this.#typeOf(element, expr.optional.includes(i))
       expected ??= type
       if (!isEquivalent(expected, type)) {
-        mismatch(element, expected, type)
+        this.#mismatch(element, expected, type)
         return
       }
     }
   }
 
-  function checkMap(expr: MapLiteral): void {
+  #checkMap(expr: MapLiteral): void {
     let key: CelType | undefined
     let value: CelType | undefined
     for (const entry of expr.entries) {
-      const keyType = typeOf(entry.key, false)
-      const valueType = typeOf(entry.value, entry.optional)
+      const keyType = this.#typeOf(entry.key, false)
+      const valueType = this.#typeOf(entry.value, entry.optional)
       key ??= keyType
       value ??= valueType
-      if (!isEquivalent(key, keyType)) mismatch(entry.key, key, keyType)
-      if (!isEquivalent(value, valueType)) mismatch(entry.value, value, valueType)
+      if (!isEquivalent(key, keyType)) this.#mismatch(entry.key, key, keyType)
+      if (!isEquivalent(value, valueType)) this.#mismatch(entry.value, value, valueType)
     }
   }
 
-  function typeOf(expr: Expr, optional: boolean): CelType {
-    const type = checked.types[expr.id] as CelType
+  #typeOf(expr: Expr, optional: boolean): CelType {
+    const type = this.#checked.types[expr.id] as CelType
     return optional ? (type.params[0] ?? type) : type
   }
 
-  function mismatch(expr: Expr, expected: CelType, actual: CelType): void {
-    report(expr, `expected type '${expected}' but found '${actual}'`)
+  #mismatch(expr: Expr, expected: CelType, actual: CelType): void {
+    this.#report(expr, `expected type '${expected}' but found '${actual}'`)
   }
 
-  function report(expr: Expr, message: string): void {
-    source.report(checked.offsets[expr.id] ?? -1, message)
+  #report(expr: Expr, message: string): void {
+    this.#source.report(this.#checked.offsets[expr.id] ?? -1, message)
   }
 }
 

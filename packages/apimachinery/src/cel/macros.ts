@@ -1,5 +1,5 @@
-// Macros: calls the parser replaces by other trees, before any types are known. Called by parser.ts.
-// Ref: cel-go/parser/macro.go, cel-go/ext/comprehensions.go, cel-go/ext/lists.go, cel-go/cel/library.go
+// Macros: calls the parser replaces by other trees, before any types are known. Called by
+// parser.ts. Ref: cel-go/parser/macro.go, cel-go/cel/library.go, cel-go/ext
 
 import { ACCUMULATOR, type Call, type Expr, UNUSED } from './ast.ts'
 import type { CelValue } from './value.ts'

@@ -17,7 +17,10 @@ export function goExponent(exponent: number): string {
   return `${exponent < 0 ? '-' : '+'}${size}`
 }
 
-/** A fixed number of decimals, halves to even as Go rounds them; the exact value counts, not its short form. */
+/**
+ * A fixed number of decimals, halves to even as Go rounds them; the exact value counts, not its
+ * short form.
+ */
 export function printFixed(value: number, decimals: number): string {
   const size = Math.abs(value)
   const sign = value < 0 || Object.is(value, -0) ? '-' : ''

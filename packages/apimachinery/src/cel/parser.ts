@@ -1,4 +1,5 @@
-// Reads tokens into a tree and expands macros on the way. Called by compile.ts; uses lexer.ts and macros.ts.
+// Reads tokens into a tree and expands macros on the way. Called by compile.ts; uses lexer.ts and
+// macros.ts.
 // Ref: cel-go/parser/parser.go
 
 import type { Expr, MapEntry, StructField } from './ast.ts'
@@ -16,8 +17,8 @@ const MAX_CODE_POINTS = 100_000
 /** Words of the grammar that can not name a variable. */
 export const RESERVED: ReadonlySet<string> = new Set(
   (
-    'as break const continue else false for function if import in let loop package namespace null ' +
-    'return true var void while'
+    'as break const continue else false for function if import in let loop package namespace ' +
+    'null return true var void while'
   ).split(' '),
 )
 
@@ -27,7 +28,9 @@ export interface Parsed {
   readonly offsets: readonly number[]
 }
 
-/** Reads the whole expression. Problems are reported to `source`; then the tree must not be used. */
+/**
+ * Reads the whole expression. Problems are reported to `source`; then the tree must not be used.
+ */
 export function parse(source: Source, macros: MacroSet): Parsed {
   const size = Array.from(source.text).length
   if (size > MAX_CODE_POINTS) {

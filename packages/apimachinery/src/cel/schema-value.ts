@@ -1,5 +1,5 @@
-// JSON values as expressions see them: by the declared schema, and converted only where an expression looks.
-// Called by the interpreter for each variable it reads; calls value.ts and time.ts.
+// JSON values as expressions see them: by the declared schema, converted only where one looks.
+// Called by compile.ts for each variable that is read; calls list-type.ts and time.ts.
 // Ref: apiserver/pkg/cel/common/valuesunstructured.go
 
 import { equalJson, isObject, type JsonObject, type JsonValue } from '../json.ts'
@@ -55,7 +55,9 @@ export function fromSchema(json: JsonValue, node: SchemaNode): CelValue {
   }
 }
 
-/** Converts a value of unknown shape: whole numbers are ints, as decoders of Kubernetes read them. */
+/**
+ * Converts a value of unknown shape: whole numbers are ints, as decoders of Kubernetes read them.
+ */
 export function fromJson(json: JsonValue): CelValue {
   if (typeof json === 'number') return Number.isSafeInteger(json) ? BigInt(json) : json
   if (Array.isArray(json)) return new JsonList(json)

@@ -1,4 +1,5 @@
-// Ranges of sizes and costs that saturate instead of overflowing. Called by cost.ts and call-estimate.ts.
+// Ranges of sizes and costs that saturate instead of overflowing. Called by cost.ts and
+// call-estimate.ts.
 // Ref: cel-go/checker/cost.go SizeEstimate, CostEstimate
 
 /** From min to max, both inclusive: a size() or a number of cost units. */

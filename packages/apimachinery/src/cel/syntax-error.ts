@@ -1,8 +1,12 @@
-// Words for text the grammar has no place for, as the parser generator of cel-go puts them. Called by parser.ts.
+// Words for text the grammar has no place for, as the parser generator of cel-go puts them. Called
+// by parser.ts.
 
 import type { Token } from './lexer.ts'
 
-/** Ends reading; the message is reported at the offset, which is negative when it concerns the whole text. */
+/**
+ * Ends reading; the message is reported at the offset, which is negative when it concerns the whole
+ * text.
+ */
 export class SyntaxFailure extends Error {
   override readonly name = 'SyntaxFailure'
   readonly offset: number
@@ -13,9 +17,13 @@ export class SyntaxFailure extends Error {
   }
 }
 
-/** What an expression can start with, and what may stand there besides; in the order of token numbers. */
+/**
+ * What an expression can start with, and what may stand there besides; in the order of token
+ * numbers.
+ */
 const START_TOKENS =
-  "'[' ']' '{' '}' '(' ')' '.' ',' '-' '!' '?' 'true' 'false' 'null' NUM_FLOAT NUM_INT NUM_UINT STRING BYTES IDENTIFIER"
+  "'[' ']' '{' '}' '(' ')' '.' ',' '-' '!' '?' 'true' 'false' 'null' " +
+  'NUM_FLOAT NUM_INT NUM_UINT STRING BYTES IDENTIFIER'
 const NOT_STARTING: ReadonlySet<string> = new Set(["']'", "'}'", "')'", "','", "'?'"])
 
 /** The set of tokens expected where an expression starts or one of `others` may stand. */

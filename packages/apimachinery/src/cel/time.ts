@@ -1,5 +1,5 @@
-// Durations and timestamps: reading, printing, arithmetic and calendar fields.
-// Called by libraries/standard.ts and schema-value.ts. Ref: cel-go/common/types/{duration,timestamp}.go
+// Durations and timestamps: reading, printing, arithmetic and calendar fields. Called by
+// libraries/standard.ts and schema-value.ts. Ref: cel-go/common/types/{duration,timestamp}.go
 
 import { CelDuration, CelError, CelTimestamp, fitsInt } from './value.ts'
 
@@ -18,7 +18,9 @@ const UNITS: Readonly<Record<string, bigint>> = {
 const MIN_SECONDS = -62135596800n
 const MAX_SECONDS = 253402300799n
 
-/** A duration as Go writes it (`1h30m`, `-1.5s`, `0`), in nanoseconds; undefined when it is none. */
+/**
+ * A duration as Go writes it (`1h30m`, `-1.5s`, `0`), in nanoseconds; undefined when it is none.
+ */
 export function readGoDuration(text: string): bigint | undefined {
   if (/^[+-]?0$/.test(text)) return 0n
   const match = /^([+-]?)((?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)$/.exec(text)
@@ -130,7 +132,7 @@ export function printTimestamp(timestamp: CelTimestamp): string {
   const date = new Date((Number(seconds) + timestamp.offset * 60) * 1000)
   const year = String(date.getUTCFullYear()).padStart(4, '0')
   const text = `${year}-${two(date.getUTCMonth() + 1)}-${two(date.getUTCDate())}`
-  const time = `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`
+  const time = [date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()].map(two).join(':')
   return `${text}T${time}${fraction === '' ? '' : `.${fraction}`}${printOffset(timestamp.offset)}`
 }
 

@@ -1,5 +1,5 @@
-// Values while an expression runs. Integers are BigInt, doubles are numbers, errors are values too, because
-// && and || may absorb them. Called by the interpreter and libraries; calls cel-type.ts.
+// Values while an expression runs. Integers are BigInt, doubles are numbers, errors are values too,
+// because && and || may absorb them. Called by the interpreter and libraries; calls cel-type.ts.
 
 import {
   BOOL,
@@ -182,7 +182,9 @@ export abstract class CelMap {
   }
 }
 
-/** A map made by an expression. Keys are strings, booleans and numbers; 1, 1u and 1.0 are one key. */
+/**
+ * A map made by an expression. Keys are strings, booleans and numbers; 1, 1u and 1.0 are one key.
+ */
 export class ValueMap extends CelMap {
   readonly #entries = new Map<unknown, readonly [CelValue, CelValue]>()
 
@@ -325,7 +327,9 @@ export function compare(a: CelValue, b: CelValue): number | CelError {
   return noSuchOverload()
 }
 
-/** An integer next to a double counts as the double nearest to it, as in cel-go. NaN equals nothing. */
+/**
+ * An integer next to a double counts as the double nearest to it, as in cel-go. NaN equals nothing.
+ */
 function orderNumbers(a: bigint | number, b: bigint | number): number {
   if (typeof a === typeof b) return a < b ? -1 : a === b ? 0 : 1
   const [left, right] = [Number(a), Number(b)]

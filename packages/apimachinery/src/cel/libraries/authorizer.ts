@@ -1,5 +1,6 @@
-// Declares the authorizer's functions, so that compile errors about them read as upstream's. Rules of schemas have
-// no authorizer variable, so none of them can run. Called by registry.ts. Ref: apiserver/pkg/cel/library/authz.go
+// Declares the authorizer's functions, so that compile errors about them read as upstream's. Rules
+// of schemas have no authorizer variable, so none of them can run. Called by registry.ts. Ref:
+// apiserver/pkg/cel/library/authz.go
 
 import type { Library } from '../function.ts'
 

@@ -1,4 +1,5 @@
-// string.format: %s %d %f %e %b %x %X %o, with an optional precision. Called by strings.ts and literal-checks.ts.
+// string.format: %s %d %f %e %b %x %X %o, with an optional precision. Called by strings.ts and
+// literal-checks.ts.
 // Ref: cel-go/ext/formatting.go
 
 import { CelType } from '../cel-type.ts'

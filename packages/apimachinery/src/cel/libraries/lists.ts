@@ -1,5 +1,5 @@
-// Functions over lists and sets: Kubernetes' own (sum, min, isSorted), the lists extension (sort, slice, distinct),
-// sets, and the insertion that two-variable macros expand to. Called by registry.ts.
+// Functions over lists and sets: Kubernetes' own, the lists and sets extensions, and the insertion
+// that two-variable macros expand to. Called by registry.ts.
 // Ref: apiserver/pkg/cel/library/lists.go, cel-go/ext/{lists,sets,comprehensions}.go
 
 import type { FunctionTable, Library } from '../function.ts'

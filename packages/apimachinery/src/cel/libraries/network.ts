@@ -1,4 +1,5 @@
-// IP addresses and CIDR ranges. Called by registry.ts. Ref: apiserver/pkg/cel/library/{ip,cidr}.go, Go net/netip
+// IP addresses and CIDR ranges. Called by registry.ts. Ref: apiserver/pkg/cel/library/{ip,cidr}.go,
+// Go net/netip
 
 import { isIPv6 } from 'node:net'
 import { type CelType, CIDR, IP } from '../cel-type.ts'

@@ -1,5 +1,6 @@
-// optional_type: values that may be absent. Called by compile.ts. `.?`, `[?]`, or and orValue are run by the
-// interpreter, which must not evaluate what is not needed. Ref: cel-go/cel/library.go OptionalTypes
+// optional_type: values that may be absent. Called by compile.ts. `.?`, `[?]`, or and orValue are
+// run by the interpreter, which must not evaluate what is not needed. Ref: cel-go/cel/library.go
+// OptionalTypes
 
 import type { Library } from '../function.ts'
 import {

@@ -1,4 +1,5 @@
-// Semantic versions. Called by registry.ts. Ref: apiserver/pkg/cel/library/semverlib.go, blang/semver
+// Semantic versions. Called by registry.ts. Ref: apiserver/pkg/cel/library/semverlib.go,
+// blang/semver
 
 import { type CelType, SEMVER } from '../cel-type.ts'
 import type { Library } from '../function.ts'

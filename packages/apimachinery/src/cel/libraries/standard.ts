@@ -1,5 +1,5 @@
-// Functions and operators of the language itself. Called by compile.ts; conversions are in conversions.ts.
-// Operators that decide what they evaluate (&&, ||, ?:, indexing) are run by the interpreter.
+// Functions and operators of the language; what decides which operands it evaluates is run by the
+// interpreter, conversions are in conversions.ts. Called by registry.ts.
 // Ref: cel-go/common/stdlib/standard.go
 
 import type { FunctionTable, Implementation, Library } from '../function.ts'

@@ -1,5 +1,6 @@
-// The strings extension, version 2: charAt, indexOf, join, replace, split and so on. Called by registry.ts.
-// Positions count code points. format() is in format-text.ts. Ref: cel-go/ext/strings.go
+// The strings extension, version 2: charAt, indexOf, join, replace, split and so on. Called by
+// registry.ts. Positions count code points. format() is in format-text.ts. Ref:
+// cel-go/ext/strings.go
 
 import { COST_EXCEEDED } from '../cost-limit.ts'
 import type { Library } from '../function.ts'
@@ -109,7 +110,9 @@ function quote(text: string): CelValue {
   return `"${escaped.join('')}"`
 }
 
-/** Go's strings.TrimSpace: Unicode white space, without the byte order mark that JavaScript trims. */
+/**
+ * Go's strings.TrimSpace: Unicode white space, without the byte order mark that JavaScript trims.
+ */
 function trim(text: string): CelValue {
   return text.replace(/^[\s\x85]+|[\s\x85]+$/g, space =>
     space.replace(/^[^\ufeff]+|[^\ufeff]+$/g, ''),

@@ -103,7 +103,9 @@ function checkPort(port: string): void {
   }
 }
 
-/** Only bytes outside of ASCII may be escaped in a host, and some characters must not stand there. */
+/**
+ * Only bytes outside of ASCII may be escaped in a host, and some characters must not stand there.
+ */
 function unescapeHost(host: string): string {
   const odd = /[ "<>\\^`{|}]/.exec(host)?.[0]
   if (odd === '"' || odd === '<' || odd === '>') return host
