@@ -13,7 +13,7 @@ export interface Literal extends Node {
   readonly value: CelValue
 }
 
-export interface Ident extends Node {
+interface Ident extends Node {
   readonly kind: 'ident'
   readonly name: string
 }
@@ -81,7 +81,7 @@ export interface Comprehension extends Node {
 }
 
 /** Stands where the text could not be read; an issue was reported. */
-export interface Broken extends Node {
+interface Broken extends Node {
   readonly kind: 'broken'
 }
 

@@ -6,7 +6,7 @@ import { CelList, CelMap, CelOpaque, type CelValue, sizeOf } from './value.ts'
 
 type Args = readonly CelValue[]
 /** `result` runs the call; only costs that depend on its outcome ask for it. */
-export type CallCost = (args: Args, result: () => CelValue) => number
+type CallCost = (args: Args, result: () => CelValue) => number
 
 /** Traversing ten characters or bytes costs a unit. */
 export const TRAVERSAL_FACTOR = 0.1

@@ -16,7 +16,7 @@ export interface Operand {
   readonly elementSize: Range | undefined
 }
 
-export interface CallSite {
+interface CallSite {
   readonly fn: string
   readonly overload: string
   readonly target: Operand | undefined

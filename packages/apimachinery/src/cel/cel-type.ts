@@ -3,7 +3,7 @@
 
 import type { Declaration } from './declaration.ts'
 
-export type CelKind =
+type CelKind =
   | 'dyn'
   | 'error'
   | 'null'
@@ -117,7 +117,7 @@ export function isExactType(a: CelType, b: CelType): boolean {
   )
 }
 
-export function isOptional(type: CelType): boolean {
+function isOptional(type: CelType): boolean {
   return type.kind === 'opaque' && type.name === 'optional_type'
 }
 

@@ -37,7 +37,7 @@ import type { Source } from './source.ts'
 import { assignAll, isDynOrError, mostGeneral, substitute } from './unify.ts'
 import { CelUint, type CelValue } from './value.ts'
 
-export interface Environment {
+interface Environment {
   readonly functions: FunctionSet
   readonly variables: ReadonlyMap<string, CelType>
   /**

@@ -6,7 +6,7 @@ import type { Evaluator, Frame } from './frame.ts'
 import { accepts, type Overload } from './function.ts'
 import { CelError, type CelValue, noSuchOverload, typeOf } from './value.ts'
 
-export type Dispatch = (args: readonly CelValue[]) => CelValue
+type Dispatch = (args: readonly CelValue[]) => CelValue
 export type Cost = (args: readonly CelValue[], result: () => CelValue) => number
 
 /** All arguments are evaluated before an error among them ends the call. */

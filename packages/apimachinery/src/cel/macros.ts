@@ -10,7 +10,7 @@ export interface NodeFactory {
   offsetOf(id: number): number
 }
 
-export interface MacroCall {
+interface MacroCall {
   readonly id: number
   readonly fn: string
   readonly target: Expr | undefined

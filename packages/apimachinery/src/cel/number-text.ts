@@ -12,7 +12,7 @@ export function printDouble(value: number): string {
 }
 
 /** At least two digits and always a sign. */
-export function goExponent(exponent: number): string {
+function goExponent(exponent: number): string {
   const size = String(Math.abs(exponent)).padStart(2, '0')
   return `${exponent < 0 ? '-' : '+'}${size}`
 }

@@ -2,7 +2,7 @@
 // Called by the parser and the checker; calls nothing.
 
 /** One problem at a UTF-16 offset of the expression. */
-export interface Issue {
+interface Issue {
   readonly offset: number
   readonly message: string
 }
