@@ -1,5 +1,5 @@
 // Calls to etcd: which endpoint, for how long, and what a failure means. Calls are never repeated when they may have
-// taken effect. Called by etcd.ts and etcd-watch.ts; given its clients by etcd.ts, which alone loads the library.
+// taken effect. Called by etcd.ts and etcd-watch.ts; given its clients by etcd-clients.ts, which alone loads the library.
 
 import type { Etcd3 } from 'etcd3'
 import { StorageError } from './errors.ts'
@@ -60,6 +60,10 @@ export class EtcdConnection {
     const endpoint = this.#endpoints[this.#preferred % this.#endpoints.length]
     if (endpoint === undefined) throw new RangeError('an etcd store needs an endpoint')
     return endpoint
+  }
+
+  get endpoints(): readonly EtcdEndpoint[] {
+    return this.#endpoints
   }
 
   get addresses(): string {

@@ -1,30 +1,21 @@
 // The engine for more than one machine: an etcd cluster, over etcd3's raw calls. Its own watcher and retries are not used:
 // the one loses events on reconnect, the other repeats writes that may have applied.
-// Opened by cli's `up`; calls etcd-connection.ts, etcd-watch.ts, etcd-lease.ts and compactor.ts.
+// Opened by cli's `up`; calls etcd-clients.ts, etcd-connection.ts, etcd-watch.ts, etcd-lease.ts and compactor.ts.
 
 import { assert } from '@podless/apimachinery'
-import type { IKeyValue, IOptions, IResponseOp, ITxnRequest } from 'etcd3'
+import type { IKeyValue, IResponseOp, ITxnRequest } from 'etcd3'
 import type { Backend, Entry, Page, ReadOptions, WatchBatch } from './backend.ts'
 import { type CompactorOptions, startCompactor } from './compactor.ts'
 import { StorageError } from './errors.ts'
-import {
-  type CallContext,
-  type ClassifyFailure,
-  EtcdConnection,
-  type EtcdEndpoint,
-} from './etcd-connection.ts'
+import { type EtcdAccess, openClients, reachEtcd } from './etcd-clients.ts'
+import { type CallContext, EtcdConnection } from './etcd-connection.ts'
 import { EtcdLeases } from './etcd-lease.ts'
 import { isMarker, markerKey } from './etcd-progress.ts'
-import { compactionMark, type EtcdWatch, watchEtcd } from './etcd-watch.ts'
+import { type EtcdWatch, watchEtcd } from './etcd-watch.ts'
+import { compactionMark } from './etcd-watch-session.ts'
 import { type Every, everyInterval } from './timer.ts'
 
-export interface EtcdOptions {
-  /** `http://host:port` or `https://host:port`, all of one scheme. */
-  readonly endpoints: readonly string[]
-  /** PEM. `ca`: who signs etcd's certificate; `cert` and `key`: this server's own. */
-  readonly tls?: { readonly ca: Buffer; readonly cert?: Buffer; readonly key?: Buffer }
-  readonly username?: string
-  readonly password?: string
+export interface EtcdOptions extends EtcdAccess {
   /** The wall clock in milliseconds; deadlines of calls depend on it. */
   readonly now?: () => number
   /** The timer of the compactor and of the look whether watches are alive. */
@@ -39,8 +30,6 @@ export interface EtcdOptions {
 
 const CONNECT_TIMEOUT_MS = 5000
 const CALL_TIMEOUT_MS = 10_000
-/** Between two tries to reach an endpoint at the start. */
-const RETRY_MS = 200
 const COMPACTION_INTERVAL_MS = 60_000
 /** Quiet watches learn this often how far they are, so that a reconnect does not begin before the compaction mark. */
 const PROGRESS_INTERVAL_MS = 60_000
@@ -48,116 +37,19 @@ const PROGRESS_INTERVAL_MS = 60_000
 const REQUEST_BYTES_MAX = 1.5 * 1024 * 1024
 const TO_THE_END = Buffer.from([0])
 
-const CHANNEL_OPTIONS = {
-  'grpc.max_receive_message_length': -1,
-  'grpc.max_send_message_length': -1,
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 5_000,
-  'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 2_000,
-}
-
 /** Connects to etcd. Throws StorageError `unavailable` that says what to check when no endpoint answers in time. */
 export async function openEtcd(options: EtcdOptions): Promise<Backend> {
   const now = options.now ?? Date.now
-  const { endpoints, classify } = await openClients(options)
+  const clients = await openClients(options)
   const callTimeoutMs = options.callTimeoutMs ?? CALL_TIMEOUT_MS
-  const connection = new EtcdConnection({ endpoints, classify, now, callTimeoutMs })
+  const connection = new EtcdConnection({ ...clients, now, callTimeoutMs })
   try {
-    await reach(connection, endpoints, now() + (options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS))
+    await reachEtcd(connection, now() + (options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS))
   } catch (error) {
     connection.close()
     throw error
   }
   return new EtcdBackend(connection, { ...options, now })
-}
-
-/** Loads the library, which takes a while and some memory: those who use no etcd never pay for it. */
-async function openClients(options: EtcdOptions) {
-  const [library, { noop }] = await Promise.all([import('etcd3'), import('cockatiel')])
-  const { username, password = '', tls } = options
-  const clientOptions = (address: string): IOptions => ({
-    hosts: address,
-    grpcOptions: CHANNEL_OPTIONS,
-    faultHandling: { host: () => noop, global: noop },
-    ...(username !== undefined && { auth: { username, password } }),
-    ...(tls !== undefined && {
-      credentials: {
-        rootCertificate: tls.ca,
-        ...(tls.key && { privateKey: tls.key }),
-        ...(tls.cert && { certChain: tls.cert }),
-      },
-    }),
-  })
-  const endpoints = options.endpoints.map(
-    (address): EtcdEndpoint => ({ address, client: new library.Etcd3(clientOptions(address)) }),
-  )
-  return { endpoints, classify: classifier(library) }
-}
-
-function classifier(library: typeof import('etcd3')): ClassifyFailure {
-  const refusals = [
-    library.EtcdPermissionDeniedError,
-    library.EtcdAuthenticationFailedError,
-    library.GRPCUnauthenticatedError,
-    library.GRPCFailedPreconditionError,
-  ]
-  return error => {
-    if (error instanceof library.GRPCOutOfRangeError) return 'outOfRange'
-    if (error instanceof library.GRPCInvalidArgumentError) return 'tooLarge'
-    if (error instanceof library.GRPCResourceExhastedError) return 'exhausted'
-    if (error instanceof library.EtcdLeaseInvalidError) return 'leaseGone'
-    return refusals.some(refusal => error instanceof refusal) ? 'refused' : 'unreachable'
-  }
-}
-
-/** Waits until any endpoint answers a read that needs a quorum: etcd may be starting at the same time. */
-async function reach(
-  connection: EtcdConnection,
-  endpoints: readonly EtcdEndpoint[],
-  deadline: number,
-): Promise<void> {
-  try {
-    const first = await Promise.any(
-      endpoints.map(endpoint => reachOne(connection, endpoint, deadline)),
-    )
-    while (connection.endpoint !== first) connection.rotate(connection.endpoint)
-  } catch (cause) {
-    const reasons =
-      cause instanceof AggregateError ? cause.errors.map(messageOf) : [messageOf(cause)]
-    throw new StorageError('unavailable', {
-      message:
-        `etcd cannot be reached at ${connection.addresses}: ${[...new Set(reasons)].join('; ')}. ` +
-        'Check that etcd runs there and has a leader, that the address and scheme (http or https) are right, ' +
-        'and that the certificates or the password are accepted.',
-      cause,
-    })
-  }
-}
-
-/** Tries until the deadline; rejects with the first reason, which says more than that time ran out. */
-async function reachOne(
-  connection: EtcdConnection,
-  endpoint: EtcdEndpoint,
-  deadline: number,
-): Promise<EtcdEndpoint> {
-  const request = { key: Buffer.from('podless'), count_only: true }
-  let reason: unknown
-  for (;;) {
-    try {
-      await endpoint.client.kv.range(request, { deadline })
-      return endpoint
-    } catch (error) {
-      reason ??= error
-      const isOver = connection.now() + RETRY_MS >= deadline
-      if (isOver || connection.classify(error) !== 'unreachable') throw reason
-    }
-    await new Promise<void>(resolve => setTimeout(resolve, RETRY_MS))
-  }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 class EtcdBackend implements Backend {
