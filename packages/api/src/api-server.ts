@@ -13,6 +13,7 @@ import {
 } from '@podless/storage'
 import { AdmissionChain } from './admission/chain.ts'
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts'
+import { resourceQuota } from './admission/resource-quota.ts'
 import { terminatingCrdStep } from './admission/terminating-crd.ts'
 import { validatingPolicyStep } from './admission/validating-policy.ts'
 import { webhookStep } from './admission/webhook.ts'
@@ -26,6 +27,7 @@ import { startGarbageCollector } from './controllers/garbage-collector.ts'
 import type { Loop } from './controllers/loop.ts'
 import { startNamespaceController } from './controllers/namespace.ts'
 import { Objects } from './controllers/objects.ts'
+import { startResourceQuotas } from './controllers/resource-quota.ts'
 import { startRoleAggregation } from './controllers/role-aggregation.ts'
 import { normalizeObject } from './decode.ts'
 import { Discovery } from './discovery/discovery.ts'
@@ -257,6 +259,7 @@ function admissionOf({ storage, objects, registry, config, log }: Parts): Admiss
       normalize: normalizeObject,
       log,
     }),
+    resourceQuota(objects, core('resourcequotas')),
   ])
 }
 
@@ -334,6 +337,7 @@ function startLoops(
       }),
       log,
     ),
+    startResourceQuotas(objects, core('resourcequotas'), log),
     startGarbageCollector(objects, log),
   ]
 }
