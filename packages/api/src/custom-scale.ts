@@ -111,23 +111,23 @@ export function scaleDoor(paths: ScalePaths): VirtualSubresource {
   }
 }
 
-function valueOf<T>(found: Read<T>): T | undefined {
+function orRefuse<T>(found: Read<T>): T | undefined {
   if ('error' in found) throw badRequest(found.error)
   return found.value
 }
 
 function scaleOf(paths: ScalePaths, parent: KubeObject): KubeObject {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = parent.metadata
-  const wanted = valueOf(readInteger(parent, paths.specReplicasPath)) ?? 0
+  const wanted = orRefuse(readInteger(parent, paths.specReplicasPath)) ?? 0
   const { labelSelectorPath } = paths
-  const text = labelSelectorPath === undefined ? '' : valueOf(readText(parent, labelSelectorPath))
+  const text = labelSelectorPath === undefined ? '' : orRefuse(readText(parent, labelSelectorPath))
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
     spec: wanted === 0 ? {} : { replicas: wanted },
     status: {
-      replicas: valueOf(readInteger(parent, paths.statusReplicasPath)) ?? 0,
+      replicas: orRefuse(readInteger(parent, paths.statusReplicasPath)) ?? 0,
       ...(text === undefined || text === '' ? {} : { selector: text }),
     },
   } as KubeObject

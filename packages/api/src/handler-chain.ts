@@ -82,6 +82,7 @@ async function serve(
   if (served.resource.deprecationWarning !== undefined) warn(served.resource.deprecationWarning)
   const verb = verbFor(info, served.subresource, served.resource)
   if (verb === undefined) {
+    if (served.resource.crd !== undefined) throw methodNotSupported(served.resource.gvr, info.verb)
     const routed = isRouted(info, served.subresource, served.resource)
     throw routed ? methodNotAllowed() : unknownResource() // 405, 404
   }
@@ -145,11 +146,6 @@ function isOutOfScope(
 ): boolean {
   if (!resource.namespaced) return namespace !== '' && plural !== 'namespaces'
   return namespace === '' && name !== ''
-}
-
-/** Custom resources name themselves and the verb; built-ins leave it to the router. */
-function unsupportedVerb(resource: Resource, { verb }: RequestInfo): StatusError {
-  return resource.crd === undefined ? methodNotAllowed() : methodNotSupported(resource.gvr, verb)
 }
 
 const BROKEN_ESCAPE = /%(?![0-9a-fA-F]{2})/

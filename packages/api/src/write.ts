@@ -478,7 +478,7 @@ export function trackManager(
   next: KubeObject,
   write: WriteOptions,
 ): void {
-  const { resource, info, server } = ctx
+  const { resource, subresource, info, server } = ctx
   const managedFields = trackUpdate({
     schema: resource.schema,
     apiVersion: apiVersionOf(resource.gvr),
@@ -488,6 +488,7 @@ export function trackManager(
     subresource: info.subresource,
     now: server.now(),
     resetFields: resetFieldsOf(ctx),
+    keepsTime: subresource?.type === 'virtual',
     schemaOf: apiVersion => otherSchema(resource, apiVersion),
   })
   if (managedFields === undefined || managedFields.length === 0) delete next.metadata.managedFields

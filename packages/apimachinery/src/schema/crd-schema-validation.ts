@@ -12,6 +12,7 @@ import {
 } from '../field-error.ts'
 import type { JsonObject } from '../json.ts'
 import { CostTotal, costMessage, EXPRESSION_COST_LIMIT, maxChildren } from './crd-cost.ts'
+import { internalRule } from './crd-internal-form.ts'
 import { checkLists } from './crd-list-validation.ts'
 import { validateDefaults } from './default-validation.ts'
 import { resolveFieldPath } from './field-path.ts'
@@ -351,11 +352,11 @@ function checkCompiled(
 ): FieldError[] {
   const errors: FieldError[] = []
   if (compiled.error !== undefined) {
-    errors.push(invalidValue(`${path}.rule`, rule, compiled.error.detail))
+    errors.push(invalidValue(`${path}.rule`, internalRule(rule), compiled.error.detail))
   }
   if (compiled.messageError !== undefined) {
     const detail = compiled.messageError.detail
-    errors.push(invalidValue(`${path}.messageExpression`, rule, detail))
+    errors.push(invalidValue(`${path}.messageExpression`, internalRule(rule), detail))
   }
   if (compiled.usesOldSelf && place.uncorrelated !== undefined) {
     const detail = `oldSelf cannot be used on the uncorrelatable portion of the schema within ${place.uncorrelated}`

@@ -158,7 +158,7 @@ const SCHEMAS: readonly [string, JsonObject, readonly string[]][] = [
     'a rule that is no condition',
     specOf({ a: I }, { [RULES]: [{ rule: 'self.a' }] }),
     [
-      `${AT}.properties[spec].${RULES}[0].rule: Invalid value: {"rule":"self.a"}: cel expression must evaluate to a bool`,
+      `${AT}.properties[spec].${RULES}[0].rule: Invalid value: {"Rule":"self.a","Message":"","MessageExpression":"","Reason":null,"FieldPath":"","OptionalOldSelf":null}: cel expression must evaluate to a bool`,
     ],
   ],
   [

@@ -10,6 +10,7 @@ import { immutableField, validateObjectMeta, validateObjectMetaUpdate } from '..
 import { validateApproval } from './crd-approval.ts'
 import { validateConversion } from './crd-conversion.ts'
 import { validateColumns, validateSelectableFields, validateSubresources } from './crd-fields.ts'
+import { internalVersions } from './crd-internal-form.ts'
 import { validateCrdSchema } from './crd-schema-validation.ts'
 import { type CrdSpec, type CrdVersion, readCrdSpec, type VersionedFields } from './crd-view.ts'
 import { subSchema, subSchemas, textOf, textsOf } from './raw-schema.ts'
@@ -199,7 +200,7 @@ const hasStatus = (subresources: JsonObject | undefined): boolean =>
 
 function validateVersionSet(spec: CrdSpec): FieldError[] {
   const errors: FieldError[] = []
-  const shown = spec.raw.versions ?? []
+  const shown = internalVersions(spec.versions)
   const names = new Set(spec.versions.map(version => version.name))
   if (names.size < spec.versions.length) {
     errors.push(invalidValue('spec.versions', shown, 'must contain unique version names'))
