@@ -10,6 +10,8 @@ export const EXIT = {
   data: 65,
   /** The store, or a server a command talks to, cannot be reached. */
   unavailable: 69,
+  /** The server answered, and refused. */
+  refused: 70,
   /** An address cannot be listened on, or a folder is in use or not writable. */
   cannotCreate: 73,
 } as const

@@ -11,9 +11,9 @@ import {
   type Pki,
   PkiError,
 } from '@podless/identity'
-import { type AdminAccess, postJson, readAdminAccess } from './admin-access.ts'
 import { parseDuration } from './duration.ts'
 import { CliError, EXIT } from './exit.ts'
+import { objectPath, readServerAccess, ServerClient } from './server-client.ts'
 
 export interface KubeconfigOptions {
   readonly data: string
@@ -40,13 +40,13 @@ const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/
 export async function kubeconfig(who: string, options: KubeconfigOptions): Promise<void> {
   const data = resolve(options.data)
   const pki = await openExisting(data)
-  const admin = await readAdminAccess(join(data, 'admin.kubeconfig'))
+  const admin = await readServerAccess(join(data, 'admin.kubeconfig'))
   const server = options.server ?? admin.server
   const account = SERVICE_ACCOUNT.exec(who)
   const user =
     account === null
       ? certificateOf(pki, who, options)
-      : await tokenOf(admin, account[1]!, account[2]!, options)
+      : await tokenOf(new ServerClient(admin), account[1]!, account[2]!, options)
   const namespace = options.namespace ?? account?.[1]
   const text = kubeconfigText({
     name: PROFILES[who] === undefined ? who : `podless-${who}`,
@@ -88,7 +88,7 @@ function certificateOf(
 }
 
 async function tokenOf(
-  admin: AdminAccess,
+  admin: ServerClient,
   namespace: string,
   name: string,
   { group, ttl }: KubeconfigOptions,
@@ -99,13 +99,19 @@ async function tokenOf(
       '--group does not go with a ServiceAccount: its groups follow from its namespace',
     )
   const expirationSeconds = parseDuration(ttl ?? USER_TTL, '--ttl')
-  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/serviceaccounts/${encodeURIComponent(name)}/token`
-  const answer = await postJson(admin, path, {
-    apiVersion: 'authentication.k8s.io/v1',
-    kind: 'TokenRequest',
-    spec: { expirationSeconds },
+  const path = objectPath('serviceaccounts', name, namespace)
+  const answer = await admin.send('POST', `${path}/token`, {
+    body: {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec: { expirationSeconds },
+    },
   })
-  const { status, message } = answer as { status?: { token?: string }; message?: string }
+  admin.close()
+  const { status, message } = JSON.parse(answer.text) as {
+    status?: { token?: string }
+    message?: string
+  }
   if (typeof status?.token === 'string') return { token: status.token }
   throw new CliError(
     EXIT.unavailable,

@@ -1,6 +1,7 @@
 // The one executable: reads the command line and runs a command. Commands are in commands/, one a file.
 
 import { Command, CommanderError } from 'commander'
+import { addIstio } from './commands/istio.ts'
 import { addKubeconfig } from './commands/kubeconfig.ts'
 import { addUp } from './commands/up.ts'
 import { CliError, EXIT } from './exit.ts'
@@ -10,7 +11,7 @@ function program(): Command {
     .description('A Kubernetes API server with no cluster behind it.')
     .showHelpAfterError('(podless COMMAND --help shows what there is)')
     .exitOverride()
-  for (const add of [addUp, addKubeconfig]) add(root)
+  for (const add of [addUp, addKubeconfig, addIstio]) add(root)
   return root
 }
 

@@ -10,3 +10,15 @@ export function option(flags: string, description: string, variable: string): Op
 /** The data folder, for every command that reads or writes one. */
 export const dataOption = (): Option =>
   option('--data <dir>', 'folder for keys and data', 'DATA').default('.podless')
+
+/** Another server than the one of the data folder. */
+export const kubeconfigOption = (): Option =>
+  new Option('--kubeconfig <file>', 'kubeconfig of the server to talk to, instead of --data')
+
+export const revisionOption = (): Option =>
+  option('--revision <name>', "istiod's revision", 'REVISION').default('default')
+
+export const clusterOption = (): Option =>
+  option('--cluster-id <name>', 'name of this server in the mesh', 'CLUSTER_ID').default(
+    'Kubernetes',
+  )
