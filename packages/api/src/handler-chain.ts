@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import {
   badRequest,
   methodNotSupported,
+  negotiate,
   notFound,
   ParseError,
   parseGoDurationMs,
@@ -20,6 +21,7 @@ import { type Incoming, jsonReply, NOT_FOUND, type Reply } from './exchange.ts'
 import type { Pages } from './pages.ts'
 import { type RequestInfo, requestInfo } from './request-info.ts'
 import type { AuthorizationRequest, Resource, Subresource, UserInfo } from './resource.ts'
+import { encodeValue } from './respond.ts'
 import { isRouted, verbFor } from './verbs/verb.ts'
 import { Warnings } from './warnings.ts'
 
@@ -63,7 +65,25 @@ async function guarded(
         path: info.path,
       })
     }
-    return statusReply(status)
+    return negotiatedStatus(status, request)
+  }
+}
+
+/** An error in the format that the client reads, or in JSON where there is none to agree on. */
+function negotiatedStatus(error: StatusError, request: Incoming): Reply {
+  const plain = statusReply(error)
+  try {
+    const media = negotiate(request.header('accept'), {
+      protobuf: true,
+      transforms: false,
+      pretty: queryOf(request.target).get('pretty'),
+      userAgent: request.header('user-agent'),
+    })
+    const bytes = encodeValue(error.body, media)
+    return { ...plain, contentType: media.contentType, body: { type: 'bytes', bytes } }
+  } catch (notAcceptable) {
+    if (!(notAcceptable instanceof StatusError)) throw notAcceptable
+    return plain
   }
 }
 

@@ -32,6 +32,8 @@ export interface NegotiationOptions {
   readonly stream?: boolean
   /** The answer is a list (or a watch), which names more types in one refusal. */
   readonly collection?: boolean
+  /** False for a Status, which has no other shape: clauses that ask for one are passed over. */
+  readonly transforms?: boolean
 }
 
 const MEDIA_TYPES: Record<MediaFormat, string> = {
@@ -104,6 +106,7 @@ function acceptable(
   if (version !== '' && version !== 'v1') return false
   const transforms = ['as', 'g', 'v'].some(key => params.has(key))
   if (!transforms) return format !== 'protobuf' || options.protobuf
+  if (options.transforms === false) return false
   if (params.get('g') !== 'meta.k8s.io') return false
   if (params.get('v') !== 'v1' && params.get('v') !== 'v1beta1') return false
   const as = params.get('as')
