@@ -2,6 +2,7 @@
 // Called by webhook.ts; calls service-resolver.ts. Ref: apiserver/pkg/util/webhook/client.go
 
 import { Agent, request as httpsRequest } from 'node:https'
+import { isIP } from 'node:net'
 import { isObject, type JsonObject } from '@podless/apimachinery'
 import { type ResolvedAddress, resolveService, type ServiceReader } from './service-resolver.ts'
 import type { WebhookClientConfig } from './webhook-config.ts'
@@ -101,7 +102,7 @@ export class WebhookClient {
     const agent = new Agent({
       keepAlive: true,
       maxSockets: 32,
-      servername: serverName,
+      ...sniOf(serverName),
       ...(ca === undefined ? {} : { ca }),
     })
     this.#agents.set(key, agent)
@@ -122,7 +123,7 @@ export class WebhookClient {
         path,
         method: 'POST',
         agent: this.#agent(serverName, caBundle),
-        servername: serverName,
+        ...sniOf(serverName),
         signal,
         headers: {
           host: serverName,
@@ -141,6 +142,10 @@ export class WebhookClient {
     return promise
   }
 }
+
+/** An address is verified as such; only a name is sent in the handshake. Ref: RFC 6066 3 */
+const sniOf = (host: string): { servername?: string } =>
+  isIP(host.replace(/^\[|\]$/g, '')) === 0 ? { servername: host } : {}
 
 async function readAnswer(
   response: AsyncIterable<Buffer> & { statusCode?: number | undefined },

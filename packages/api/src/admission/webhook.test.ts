@@ -126,7 +126,8 @@ test('a webhook sees who asks, what for and the options', async () => {
   await post('seen')
   const [request] = asked
   assert.equal(request?.operation, 'CREATE')
-  assert.deepEqual(request?.resource, { group: '', version: 'v1', resource: 'configmaps' })
+  assert.ok(request)
+  assert.deepEqual(request.resource, { group: '', version: 'v1', resource: 'configmaps' })
   assert.equal((request?.userInfo as JsonObject).username, 'kubernetes-admin')
   assert.equal((request?.options as JsonObject).kind, 'CreateOptions')
   asked = []

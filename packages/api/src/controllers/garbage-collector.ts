@@ -1,7 +1,12 @@
 // Owner references at work: dependents go when their last owner is gone, wait for them under foreground deletion, or are
 // set free under orphan. Built from the cache's own events. Ref: kubernetes/pkg/controller/garbagecollector
 
-import { type KubeObject, type OwnerReference, parseApiVersion } from '@podless/apimachinery'
+import {
+  type KubeObject,
+  type ObjectMeta,
+  type OwnerReference,
+  parseApiVersion,
+} from '@podless/apimachinery'
 import type { CacheEvent, ObjectHeader, StoredObject } from '@podless/storage'
 import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '../deletion.ts'
 import type { Log } from '../log.ts'
@@ -163,9 +168,7 @@ class Collector {
     keep: readonly string[],
   ): Promise<void> {
     await this.#objects.change(resource, header.namespace, header.name, live => {
-      live.metadata.ownerReferences = (live.metadata.ownerReferences ?? []).filter(({ uid }) =>
-        keep.includes(uid),
-      )
+      removeItems(live.metadata, 'ownerReferences', ({ uid }) => !keep.includes(uid))
     })
   }
 
@@ -200,7 +203,7 @@ class Collector {
 
   async #release(resource: Resource, header: ObjectHeader, finalizer: string): Promise<void> {
     await this.#objects.change(resource, header.namespace, header.name, (live: KubeObject) => {
-      live.metadata.finalizers = (live.metadata.finalizers ?? []).filter(name => name !== finalizer)
+      removeItems(live.metadata, 'finalizers', name => name === finalizer)
     })
   }
 
@@ -210,6 +213,19 @@ class Collector {
       ? undefined
       : this.#objects.registry.lookupKind({ ...gv, kind: header.kind })
   }
+}
+
+/** Takes items off a metadata list; an empty one is not kept. */
+function removeItems<K extends 'finalizers' | 'ownerReferences'>(
+  metadata: ObjectMeta,
+  field: K,
+  gone: (item: NonNullable<ObjectMeta[K]>[number]) => boolean,
+): void {
+  const left = ((metadata[field] ?? []) as NonNullable<ObjectMeta[K]>[number][]).filter(
+    item => !gone(item),
+  )
+  if (left.length === 0) delete metadata[field]
+  else metadata[field] = left as ObjectMeta[K]
 }
 
 function policyOf(header: ObjectHeader): 'Orphan' | 'Foreground' | 'Background' {
