@@ -30,7 +30,7 @@ const FIRST_REVISION = 1
 const VALUE_BYTES_MAX = 8 * 1024 * 1024
 const SWEEP_INTERVAL_MS = 1000
 /** Leases, or log records, handled before the event loop gets a turn. */
-const CHUNK_RECORDS = 500
+const CHUNK_RECORDS = 250
 /** What says that a key with a lease was deleted or written again. */
 const GONE: ReadonlySet<StorageErrorCode> = new Set(['notFound', 'conflict'])
 
