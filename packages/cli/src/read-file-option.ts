@@ -3,14 +3,14 @@
 import { readFile } from 'node:fs/promises'
 import { CliError, EXIT } from './exit.ts'
 
-/** The file's text; undefined when the option is not given. */
+/** The file's bytes; undefined when the option is not given. */
 export async function readFileOption(
   flag: string,
   path: string | undefined,
-): Promise<string | undefined> {
+): Promise<Buffer | undefined> {
   if (path === undefined) return undefined
   try {
-    return await readFile(path, 'utf8')
+    return await readFile(path)
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new CliError(EXIT.usage, `${flag} ${path} cannot be read: ${why}`, { cause: error })

@@ -22,7 +22,13 @@ import {
   PkiError,
   ServiceAccountTokens,
 } from '@podless/identity'
-import { type Backend, openEmbedded, StorageError } from '@podless/storage'
+import {
+  type Backend,
+  type EtcdOptions,
+  openEmbedded,
+  openEtcd,
+  StorageError,
+} from '@podless/storage'
 import { CliError, EXIT } from './exit.ts'
 import { readFileOption } from './read-file-option.ts'
 
@@ -129,22 +135,27 @@ async function makeDataFolder(data: string): Promise<void> {
 
 async function openBackend(options: UpOptions, data: string): Promise<Backend> {
   if (options.store === 'embedded') return await openEmbedded({ directory: join(data, 'store') })
-  const { etcdCafile, etcdCertfile, etcdKeyfile } = options
-  const [ca, certificate, key] = await Promise.all([
-    readFileOption('--etcd-cafile', etcdCafile),
-    readFileOption('--etcd-certfile', etcdCertfile),
-    readFileOption('--etcd-keyfile', etcdKeyfile),
-  ])
-  const tls = {
-    ...(ca === undefined ? {} : { ca }),
-    ...(certificate === undefined ? {} : { certificate }),
-    ...(key === undefined ? {} : { key }),
-  }
   const endpoints = options.etcdEndpoints
     .split(',')
     .map(text => text.trim())
     .filter(text => text !== '')
-  throw new Error(`${endpoints}${Object.keys(tls)}`)
+  return await openEtcd({ endpoints, ...(await etcdTls(options)) })
+}
+
+async function etcdTls(options: UpOptions): Promise<Pick<EtcdOptions, 'tls'>> {
+  const [ca, cert, key] = await Promise.all([
+    readFileOption('--etcd-cafile', options.etcdCafile),
+    readFileOption('--etcd-certfile', options.etcdCertfile),
+    readFileOption('--etcd-keyfile', options.etcdKeyfile),
+  ])
+  if (ca === undefined) {
+    if (cert === undefined && key === undefined) return {}
+    throw new CliError(EXIT.usage, '--etcd-certfile and --etcd-keyfile need --etcd-cafile too')
+  }
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new CliError(EXIT.usage, '--etcd-certfile and --etcd-keyfile go together')
+  }
+  return { tls: { ca, ...(cert === undefined || key === undefined ? {} : { cert, key }) } }
 }
 
 interface StartOptions {
