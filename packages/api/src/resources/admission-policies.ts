@@ -13,6 +13,7 @@ import {
   required,
   validateLabelSelector,
 } from '@podless/apimachinery'
+import { type PolicyEnvironment, policyEnvironment } from '../policy-environment.ts'
 import type { Resource } from '../resource.ts'
 import {
   CATEGORIES,
@@ -23,7 +24,6 @@ import {
   GROUP,
   MATCH_POLICIES,
   oneOf,
-  POLICY_VARIABLES,
   ruleErrors,
 } from './admission-rules.ts'
 import { builtin } from './builtin.ts'
@@ -62,17 +62,21 @@ function matchErrors(match: JsonObject, path: string): FieldError[] {
   return errors
 }
 
-function validationErrors(validation: JsonObject, path: string): FieldError[] {
+function validationErrors(
+  validation: JsonObject,
+  path: string,
+  { deciding, telling }: PolicyEnvironment,
+): FieldError[] {
   const expression = textAt(validation, 'expression').trim()
   const message = textAt(validation, 'messageExpression').trim()
   const text = textAt(validation, 'message')
   const errors =
     expression === ''
       ? [required(`${path}.expression`, 'expression is not specified')]
-      : expressionErrors(expression, `${path}.expression`, POLICY_VARIABLES)
+      : expressionErrors(expression, `${path}.expression`, deciding)
   if (message !== '') {
     const at = `${path}.messageExpression`
-    errors.push(...expressionErrors(message, at, POLICY_VARIABLES, 'string'))
+    errors.push(...expressionErrors(message, at, telling, 'string'))
   }
   if (text !== text.trim()) {
     errors.push(
@@ -86,6 +90,16 @@ function validationErrors(validation: JsonObject, path: string): FieldError[] {
     errors.push(invalidValue(`${path}.message`, text, 'message must not contain line breaks'))
   }
   return [...errors, ...oneOf(validation, 'reason', REASONS, path)]
+}
+
+/** What expressions see after the first `count` variables. */
+function environmentOf(spec: JsonObject, count?: number): PolicyEnvironment {
+  const variables = objectsAt(spec, 'variables').slice(0, count)
+  const named = variables.map(variable => ({
+    name: textAt(variable, 'name'),
+    expression: textAt(variable, 'expression'),
+  }))
+  return policyEnvironment(named, { hasParams: isObject(spec.paramKind) })
 }
 
 function variableErrors(spec: JsonObject): FieldError[] {
@@ -106,13 +120,19 @@ function variableErrors(spec: JsonObject): FieldError[] {
     }
     return [
       ...errors,
-      ...expressionErrors(expression, `${path}.expression`, POLICY_VARIABLES, 'any'),
+      ...expressionErrors(
+        expression,
+        `${path}.expression`,
+        environmentOf(spec, index).deciding,
+        'any',
+      ),
     ]
   })
 }
 
 function policyErrors(obj: KubeObject): FieldError[] {
   const spec = objectAt(obj, 'spec')
+  const environment = environmentOf(spec)
   const errors = oneOf(spec, 'failurePolicy', FAILURE_POLICIES, 'spec')
   const match = valueAt(spec, 'matchConstraints')
   if (!isObject(match)) errors.push(required('spec.matchConstraints'))
@@ -122,7 +142,7 @@ function policyErrors(obj: KubeObject): FieldError[] {
       errors.push(required('spec.matchConstraints.resourceRules'))
     }
   }
-  errors.push(...conditionErrors(spec, 'spec', POLICY_VARIABLES), ...variableErrors(spec))
+  errors.push(...conditionErrors(spec, 'spec', environment.deciding), ...variableErrors(spec))
   const validations = objectsAt(spec, 'validations')
   const audits = objectsAt(spec, 'auditAnnotations')
   if (validations.length + audits.length === 0) {
@@ -130,7 +150,7 @@ function policyErrors(obj: KubeObject): FieldError[] {
     errors.push(required('spec.validations', detail), required('spec.auditAnnotations', detail))
   }
   validations.forEach((validation, index) => {
-    errors.push(...validationErrors(validation, `spec.validations[${index}]`))
+    errors.push(...validationErrors(validation, `spec.validations[${index}]`, environment))
   })
   audits.forEach((audit, index) => {
     const path = `spec.auditAnnotations[${index}]`
@@ -138,7 +158,7 @@ function policyErrors(obj: KubeObject): FieldError[] {
     errors.push(...isQualifiedName(key).map(text => invalidValue(`${path}.key`, key, text)))
     const value = textAt(audit, 'valueExpression').trim()
     const at = `${path}.valueExpression`
-    errors.push(...expressionErrors(value, at, POLICY_VARIABLES, 'any'))
+    errors.push(...expressionErrors(value, at, environment.telling, 'any'))
   })
   return errors
 }

@@ -2,6 +2,7 @@
 // Called by admissionregistration.ts and admission-policies.ts. Ref: kubernetes/pkg/apis/admissionregistration/validation
 
 import {
+  type CelVariable,
   compileCel,
   duplicate,
   type FieldError,
@@ -21,14 +22,8 @@ export const MATCH_POLICIES = ['Equivalent', 'Exact']
 export const FAILURE_POLICIES = ['Fail', 'Ignore']
 const CONDITIONS_MAX = 64
 
-/** What an expression of webhooks and policies can see; policies also have params and variables. */
+/** What an expression of a webhook can see. Policies have their own, see policy-environment.ts. */
 export const REQUEST_VARIABLES = ['object', 'oldObject', 'request', 'authorizer'] as const
-export const POLICY_VARIABLES = [
-  ...REQUEST_VARIABLES,
-  'namespaceObject',
-  'params',
-  'variables',
-] as const
 
 /** One error when a field holds something else than what is allowed. */
 export function oneOf(
@@ -46,12 +41,11 @@ export function oneOf(
 export function expressionErrors(
   expression: string,
   path: string,
-  variables: readonly string[],
+  variables: Visible,
   result: 'bool' | 'string' | 'any' = 'bool',
 ): FieldError[] {
   if (expression.trim() === '') return [required(path)]
-  const declared = Object.fromEntries(variables.map(name => [name, 'dyn' as const]))
-  const compiled = compileCel(expression, { variables: declared, result })
+  const compiled = compileCel(expression, { variables: declared(variables), result })
   if (compiled.ok) return []
   const detail =
     compiled.reason === 'result-type'
@@ -60,12 +54,18 @@ export function expressionErrors(
   return [invalidValue(path, expression, detail)]
 }
 
+/** Names of variables without a type, or variables with theirs. */
+type Visible = readonly string[] | Readonly<Record<string, CelVariable>>
+
+function declared(variables: Visible): Readonly<Record<string, CelVariable>> {
+  if (!isNames(variables)) return variables
+  return Object.fromEntries(variables.map(name => [name, 'dyn' as const]))
+}
+
+const isNames = (variables: Visible): variables is readonly string[] => Array.isArray(variables)
+
 /** matchConditions: names and expressions. */
-export function conditionErrors(
-  root: JsonObject,
-  path: string,
-  variables: readonly string[],
-): FieldError[] {
+export function conditionErrors(root: JsonObject, path: string, variables: Visible): FieldError[] {
   const conditions = objectsAt(root, 'matchConditions')
   const names = new Set<string>()
   const errors = conditions.flatMap((condition, index) => {
