@@ -67,8 +67,9 @@ const PATCH_TYPES = [
   'application/apply-patch+yaml',
   'application/json-patch+json',
   'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
 ]
+/** Clients choose their patches by this: only built-ins know how to merge their lists. */
+const BUILTIN_PATCH_TYPES = [...PATCH_TYPES, 'application/strategic-merge-patch+json']
 
 export function pathsOf(resources: readonly Resource[]): JsonObject {
   const paths: JsonObject = {}
@@ -123,14 +124,14 @@ function operationOf(
     tags: [`${tag}_${gvr.version}`],
     operationId: `${operation.id}${title(tag)}${title(gvr.version)}${resource.namespaced ? 'Namespaced' : ''}${names.kind}${title(sub?.[0] ?? '')}`,
     parameters: operation.options.map(queryParameter),
-    ...requestBody(operation, target),
+    ...requestBody(operation, target, resource.crd === undefined),
     responses: { 200: response(answer), 401: { description: 'Unauthorized' } },
     'x-kubernetes-action': operation.action,
     'x-kubernetes-group-version-kind': { group: gvk.group, version: gvk.version, kind: gvk.kind },
   }
 }
 
-function requestBody({ body }: Operation, target: string): JsonObject {
+function requestBody({ body }: Operation, target: string, isBuiltin: boolean): JsonObject {
   if (body === undefined) return {}
   const ref = (name: string): JsonObject => ({ schema: { $ref: `#/components/schemas/${name}` } })
   if (body === 'options')
@@ -141,7 +142,8 @@ function requestBody({ body }: Operation, target: string): JsonObject {
     }
   if (body === 'object') return { requestBody: { content: { '*/*': ref(target) }, required: true } }
   const content: JsonObject = {}
-  for (const type of PATCH_TYPES) content[type] = ref('io.k8s.apimachinery.pkg.apis.meta.v1.Patch')
+  for (const type of isBuiltin ? BUILTIN_PATCH_TYPES : PATCH_TYPES)
+    content[type] = ref('io.k8s.apimachinery.pkg.apis.meta.v1.Patch')
   return { requestBody: { content, required: true } }
 }
 
