@@ -1,4 +1,5 @@
-// The compactor's window in time and in number, over the in-memory backend with a clock of the test's own.
+// The compactor's window in time and in number, over the in-memory backend with a clock of the
+// test's own.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Keeps the history of an engine bounded in time and in number of revisions. Started by embedded.ts and etcd.ts, which
-// share it; calls Backend.compact.
+// Keeps the history of an engine bounded in time and in number of revisions. Started by embedded.ts
+// and etcd.ts, which share it; calls Backend.compact.
 // Ref: apiserver/pkg/storage/etcd3/compact.go (a five minute window)
 
 import type { Backend } from './backend.ts'
@@ -7,7 +7,10 @@ import { StorageError } from './errors.ts'
 import { type Every, everyInterval } from './timer.ts'
 
 export interface CompactorOptions {
-  /** Revisions stay readable at least this long, unless there are more than revisionsMax. Default 5 minutes. */
+  /**
+   * Revisions stay readable at least this long, unless there are more than revisionsMax. Default 5
+   * minutes.
+   */
   readonly historyMs?: number
   /** At most about this many revisions stay readable, however young. Default 50,000. */
   readonly revisionsMax?: number
@@ -24,13 +27,16 @@ export interface Compactor {
 }
 
 const HISTORY_MS = 5 * 60 * 1000
-/** The embedded engine takes 4 KB of disk for a version of 2 KB: about 200 MB. It is 50 s of 1,000 writes a second. */
+/**
+ * The embedded engine takes 4 KB of disk for a version of 2 KB: about 200 MB. It is 50 s of 1,000
+ * writes a second.
+ */
 const REVISIONS_MAX = 50_000
 const INTERVAL_MS = 10_000
 
 /**
- * Several servers over one etcd need not agree on who compacts: each compacts to a revision it saw historyMs ago, so
- * none removes younger history than another would.
+ * Several servers over one etcd need not agree on who compacts: each compacts to a revision it saw
+ * historyMs ago, so none removes younger history than another would.
  */
 export function startCompactor(
   backend: Pick<Backend, 'revision' | 'compact'>,
@@ -39,7 +45,10 @@ export function startCompactor(
   const { historyMs = HISTORY_MS, revisionsMax = REVISIONS_MAX } = options
   const now = options.now ?? Date.now
   const every = options.every ?? everyInterval
-  /** Revisions and when they were current, oldest first. The first one is at least historyMs old, once there is one. */
+  /**
+   * Revisions and when they were current, oldest first. The first one is at least historyMs old,
+   * once there is one.
+   */
   const seen: { atMs: number; revision: number }[] = []
   let compacted = 0
   let isBusy = false
@@ -63,7 +72,8 @@ export function startCompactor(
     try {
       await look()
     } catch (error) {
-      // A missed compaction only means a longer history, and callers see for themselves that an engine is down.
+      // A missed compaction only means a longer history, and callers see for themselves that an
+      // engine is down.
       if (!(error instanceof StorageError)) throw error
     } finally {
       isBusy = false

@@ -1,4 +1,5 @@
-// What the embedded engine says of folders it cannot or must not use: taken, foreign, damaged, from another version.
+// What the embedded engine says of folders it cannot or must not use: taken, foreign, damaged, from
+// another version.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -32,7 +33,10 @@ let folders = 0
 const newFolder = () => join(parent, String(++folders))
 const WRITER_PROCESS = fileURLToPath(new URL('./testing/writer-process.ts', import.meta.url))
 
-/** A closed store with some history, large enough to have branch pages and values on pages of their own. */
+/**
+ * A closed store with some history, large enough to have branch pages and values on pages of their
+ * own.
+ */
 async function makeStore(): Promise<string> {
   const directory = newFolder()
   const backend = await openEmbedded({ directory, compaction: false })
@@ -62,7 +66,7 @@ test("a new folder and its files are the owner's alone", async () => {
   assert((await readdir(directory)).every(file => file !== 'server.pid'))
 })
 
-test('a second process is told who has the folder, and gets it once that one is killed', async () => {
+test('a second process is told who has the folder, until that one is killed', async () => {
   const directory = newFolder()
   const child = spawn(process.execPath, [WRITER_PROCESS, directory, '0'], {
     stdio: ['ignore', 'pipe', 'inherit'],

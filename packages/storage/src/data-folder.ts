@@ -4,7 +4,7 @@
 //   format.json   what wrote the folder; its presence means the store was created completely
 //   creating      there while the store is being created for the first time
 //   data.mdb      lmdb's data (and data.mdb-lock, lmdb's own bookkeeping)
-//   lock          held with an operating system lock while a server runs, so a killed one leaves nothing to clean up
+//   lock          locked by the kernel for the server's process, so a killed one leaves no trace
 //   server.pid    the process that holds the lock, for the error message
 
 import { closeSync, openSync } from 'node:fs'
@@ -46,8 +46,9 @@ export interface DataFolder {
 }
 
 /**
- * Takes the folder for this process, creating it when it does not exist. Throws `unavailable` when another process has
- * it (naming the process) or it cannot be used, `corrupt` when it holds something else or damaged data. Deletes nothing.
+ * Takes the folder for this process, creating it when it does not exist. Throws `unavailable` when
+ * another process has it (naming the process) or it cannot be used, `corrupt` when it holds
+ * something else or damaged data. Deletes nothing.
  */
 export async function openDataFolder(directory: string): Promise<DataFolder> {
   await makeFolder(directory)
@@ -80,15 +81,18 @@ async function makeFolder(directory: string): Promise<void> {
   } catch (error) {
     if (error instanceof StorageError) throw error
     throw new StorageError('unavailable', {
-      message: `The data folder ${directory} cannot be written (${codeOf(error)}). Check its owner and mode, or choose another folder.`,
+      message:
+        `The data folder ${directory} cannot be written (${codeOf(error)}). ` +
+        'Check its owner and mode, or choose another folder.',
       cause: error,
     })
   }
 }
 
 /**
- * Node has no file locks of its own, but its SQLite takes one that the kernel drops with the process.
- * NOTE: opening and closing `lock` elsewhere in this process would drop it too, as POSIX locks do.
+ * Node has no file locks of its own, but its SQLite takes one that the kernel drops with the
+ * process.
+ * NOTE: opening and closing `lock` elsewhere in this process would drop it, as POSIX locks do.
  */
 async function lock(directory: string): Promise<() => Promise<void>> {
   const holder = new DatabaseSync(join(directory, 'lock'))
@@ -101,7 +105,9 @@ async function lock(directory: string): Promise<() => Promise<void>> {
     const pid = await readFile(pidFile, 'utf8').catch(() => '')
     const owner = pid.trim() === '' ? 'another process' : `process ${pid.trim()}`
     throw new StorageError('unavailable', {
-      message: `The data folder ${directory} is in use by ${owner}. Stop that server, or choose another folder.`,
+      message:
+        `The data folder ${directory} is in use by ${owner}. ` +
+        'Stop that server, or choose another folder.',
       cause: error,
     })
   }
@@ -157,7 +163,9 @@ function checkFormat(directory: string, text: string): void {
   }
   if (format.version === FORMAT_VERSION) return
   throw new StorageError('corrupt', {
-    message: `The data folder ${directory} has format ${String(format.version)} and this version of podless reads format ${FORMAT_VERSION}. Use the version of podless that wrote it.`,
+    message:
+      `The data folder ${directory} has format ${String(format.version)} and this version of ` +
+      `podless reads format ${FORMAT_VERSION}. Use the version of podless that wrote it.`,
   })
 }
 
@@ -188,7 +196,9 @@ async function syncFolder(directory: string): Promise<void> {
 /** The error for a folder that podless must not touch. */
 export function corrupt(directory: string, reason: string, cause?: unknown): StorageError {
   return new StorageError('corrupt', {
-    message: `The data folder ${directory} cannot be used: ${reason}. Nothing in it was changed. Restore it from a backup, or move it away to start with an empty store.`,
+    message:
+      `The data folder ${directory} cannot be used: ${reason}. Nothing in it was changed. ` +
+      'Restore it from a backup, or move it away to start with an empty store.',
     cause,
   })
 }

@@ -1,4 +1,5 @@
-// kill -9 in the middle of writing: what was acknowledged is there, with its place in the history, round after round.
+// kill -9 in the middle of writing: what was acknowledged is there, with its place in the history,
+// round after round.
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -38,7 +39,10 @@ test('no acknowledged write is lost when the process is killed', { timeout: 120_
   }
 })
 
-/** Kills the writers once they have had `count` acknowledgements; they may get more until the signal arrives. */
+/**
+ * Kills the writers once they have had `count` acknowledgements; they may get more until the signal
+ * arrives.
+ */
 async function writeAndKill(directory: string, count: number): Promise<Ack[]> {
   const child = spawn(process.execPath, [WRITER_PROCESS, directory, String(WRITERS)], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,4 +1,5 @@
-// Reads of the embedded engine: one key or a range, now or at an earlier revision, and the log for watches.
+// Reads of the embedded engine: one key or a range, now or at an earlier revision, and the log for
+// watches.
 // Called by embedded.ts; calls the tables. Layout: record.ts.
 
 import { assert } from '@podless/apimachinery'
@@ -49,7 +50,9 @@ export interface ListQuery {
   /** 0: all. */
   readonly limit: number
   readonly at: number
-  /** False when `at` is what the newest transaction shows, so that history need not be looked at. */
+  /**
+   * False when `at` is what the newest transaction shows, so that history need not be looked at.
+   */
   readonly isPast: boolean
   readonly signal: AbortSignal | undefined
 }
@@ -112,7 +115,9 @@ function countAfter(
   return tables.latest.getKeysCount(lmdbRange({ start, end: range.end }, transaction))
 }
 
-/** Merges the live keys that are old enough with the versions of history that were readable at `at`. */
+/**
+ * Merges the live keys that are old enough with the versions of history that were readable at `at`.
+ */
 function* pastEntries(
   tables: Tables,
   range: KeyRange,
@@ -210,6 +215,8 @@ function valueAt(tables: Tables, key: Buffer, revision: number): Buffer {
 function damagedLog(revision: number): StorageError {
   return new StorageError('corrupt', {
     revision,
-    message: `storage: the log names a version at revision ${revision} that is not there. Restore the data folder from a backup.`,
+    message:
+      `storage: the log names a version at revision ${revision} that is not there. ` +
+      'Restore the data folder from a backup.',
   })
 }

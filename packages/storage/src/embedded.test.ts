@@ -1,5 +1,6 @@
-// The embedded engine passes the suite, also with watch queues so small that they always overflow. What is special to it
-// (folders, crashes, locks) is in data-folder.test.ts and embedded-crash.test.ts.
+// The embedded engine passes the suite, also with watch queues so small that they always overflow.
+// What is special to it (folders, crashes, locks) is in data-folder.test.ts and
+// embedded-crash.test.ts.
 
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -119,7 +120,8 @@ test('old history is compacted by itself', async () => {
   const current = await backend.revision()
   assert.equal((await backend.list('/', { revision: current - 11 })).entries.length, 19)
   time.advance(10_000)
-  // The compactor asks for the revision and then for the compaction; a write that is asked for later is behind both.
+  // The compactor asks for the revision and then for the compaction; a write that is asked for
+  // later is behind both.
   await backend.revision()
   await backend.put('/last', Buffer.from('x'), { ifRevision: 0 })
   await assert.rejects(backend.list('/', { revision: current - 11 }), { code: 'compacted' })

@@ -1,6 +1,6 @@
-// The default engine: one folder on this machine, lmdb underneath. A write is acknowledged once it is on disk.
-// Opened by cli's `up` (and by tests); calls data-folder.ts, tables.ts, embedded-reader.ts, group-commit.ts, watch-hub.ts
-// and compactor.ts. Layout on disk: record.ts.
+// The default engine: one folder on this machine, lmdb underneath. A write is acknowledged once it
+// is on disk. Opened by cli's `up` (and by tests); calls data-folder.ts, tables.ts,
+// embedded-reader.ts, group-commit.ts, watch-hub.ts and compactor.ts. Layout on disk: record.ts.
 
 import { assert } from '@podless/apimachinery'
 import type { Backend, Page, ReadOptions } from './backend.ts'
@@ -35,8 +35,9 @@ const CHUNK_RECORDS = 250
 const GONE: ReadonlySet<StorageErrorCode> = new Set(['notFound', 'conflict'])
 
 /**
- * Opens the store in a folder, creating it when there is none. Throws StorageError `unavailable` when another process has
- * the folder or it cannot be written, `corrupt` when it holds something else or damaged data.
+ * Opens the store in a folder, creating it when there is none. Throws StorageError `unavailable`
+ * when another process has the folder or it cannot be written, `corrupt` when it holds something
+ * else or damaged data.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Backend> {
   const folder = await openDataFolder(options.directory)
@@ -131,7 +132,8 @@ class EmbeddedBackend implements Backend {
     options: ReadOptions & { after?: string; limit?: number } = {},
   ): Promise<Page> {
     this.#readable(options)
-    // What lmdb shows while a group is on its way to the disk could still be lost; after it, both are the same.
+    // What lmdb shows while a group is on its way to the disk could still be lost; after it, both
+    // are the same.
     if (options.revision === undefined) await this.#commits.committing
     const at = this.#readable(options)
     if (Buffer.byteLength(prefix) > record.KEY_BYTES_MAX) {
@@ -160,12 +162,7 @@ class EmbeddedBackend implements Backend {
     options: { ifRevision: number; ttlSeconds?: number; signal?: AbortSignal },
   ): Promise<number> {
     this.#writable(key, options.signal)
-    if (value.length > VALUE_BYTES_MAX) {
-      throw new StorageError('tooLarge', {
-        key,
-        message: `storage: a value of ${value.length} bytes is over the limit of ${VALUE_BYTES_MAX}`,
-      })
-    }
+    if (value.length > VALUE_BYTES_MAX) throw tooLarge(key, 'value', value.length, VALUE_BYTES_MAX)
     const { ifRevision, ttlSeconds, signal } = options
     const expiresMs = ttlSeconds === undefined ? undefined : this.#now() + ttlSeconds * 1000
     return this.#commits.write({ key, value, ifRevision, expiresMs, signal })
@@ -229,10 +226,7 @@ class EmbeddedBackend implements Backend {
     const problem = record.keyProblem(key)
     if (problem === undefined) return
     assert(problem === 'length', `storage: a key must not be ${problem}`)
-    throw new StorageError('tooLarge', {
-      key,
-      message: `storage: a key of ${Buffer.byteLength(key)} bytes is over the limit of ${record.KEY_BYTES_MAX}`,
-    })
+    throw tooLarge(key, 'key', Buffer.byteLength(key), record.KEY_BYTES_MAX)
   }
 
   /** Removes versions and log records that no reader can reach any more, a chunk at a time. */
@@ -314,4 +308,9 @@ class EmbeddedBackend implements Backend {
       if (!isGone) throw error
     }
   }
+}
+
+function tooLarge(key: string, what: 'key' | 'value', size: number, limit: number): StorageError {
+  const message = `storage: a ${what} of ${size} bytes is over the limit of ${limit}`
+  return new StorageError('tooLarge', { key, message })
 }

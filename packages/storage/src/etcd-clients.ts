@@ -1,5 +1,6 @@
-// The clients that the etcd engine speaks through, one for each endpoint. The one file that loads etcd3, and only when an
-// etcd store is opened: those who use none never pay for it. Called by etcd.ts.
+// The clients that the etcd engine speaks through, one for each endpoint. The one file that loads
+// etcd3, and only when an etcd store is opened: those who use none never pay for it. Called by
+// etcd.ts.
 
 import type { IOptions } from 'etcd3'
 import { StorageError } from './errors.ts'
@@ -66,7 +67,10 @@ function classifier(library: typeof import('etcd3')): ClassifyFailure {
   }
 }
 
-/** Waits until any endpoint answers a read that needs a quorum: etcd may be starting at the same time. */
+/**
+ * Waits until any endpoint answers a read that needs a quorum: etcd may be starting at the same
+ * time.
+ */
 export async function reachEtcd(connection: EtcdConnection, deadline: number): Promise<void> {
   try {
     const first = await Promise.any(
@@ -79,14 +83,17 @@ export async function reachEtcd(connection: EtcdConnection, deadline: number): P
     throw new StorageError('unavailable', {
       message:
         `etcd cannot be reached at ${connection.addresses}: ${[...new Set(reasons)].join('; ')}. ` +
-        'Check that etcd runs there and has a leader, that the address and scheme (http or https) are right, ' +
+        'Check that etcd runs there and has a leader, that the address and scheme ' +
+        '(http or https) are right, ' +
         'and that the certificates or the password are accepted.',
       cause,
     })
   }
 }
 
-/** Tries until the deadline; rejects with the first reason, which says more than that time ran out. */
+/**
+ * Tries until the deadline; rejects with the first reason, which says more than that time ran out.
+ */
 async function reachOne(
   connection: EtcdConnection,
   endpoint: EtcdEndpoint,

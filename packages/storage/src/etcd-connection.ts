@@ -1,5 +1,6 @@
-// Calls to etcd: which endpoint, for how long, and what a failure means. Calls are never repeated when they may have
-// taken effect. Called by etcd.ts and etcd-watch.ts; given its clients by etcd-clients.ts, which alone loads the library.
+// Calls to etcd: which endpoint, for how long, and what a failure means. Calls are never repeated
+// when they may have taken effect. Called by etcd.ts and etcd-watch.ts; given its clients by
+// etcd-clients.ts, which alone loads the library.
 
 import type { Etcd3 } from 'etcd3'
 import { StorageError } from './errors.ts'
@@ -83,7 +84,10 @@ export class EtcdConnection {
     if (failed === this.endpoint) this.#preferred = (this.#preferred + 1) % this.#endpoints.length
   }
 
-  /** A call that may be repeated: it goes once to each endpoint, and once more. Rejects with the library's error. */
+  /**
+   * A call that may be repeated: it goes once to each endpoint, and once more. Rejects with the
+   * library's error.
+   */
   async read<T>(call: Call<T>, context: CallContext = {}): Promise<T> {
     for (let left = this.#endpoints.length; ; left--) {
       const { endpoint } = this
@@ -115,7 +119,7 @@ export class EtcdConnection {
     const outcome = isUncertain ? ' Whether the write took effect is not known.' : ''
     return new StorageError('unavailable', {
       key,
-      message: `storage: etcd at ${this.addresses} did not answer as it should: ${reason}.${outcome}`,
+      message: `storage: etcd at ${this.addresses} did not do it: ${reason}.${outcome}`,
       cause: error,
     })
   }
@@ -142,7 +146,9 @@ export class EtcdConnection {
   }
 }
 
-/** Rejects with the signal's reason as soon as it aborts; the library's calls cannot be cancelled. */
+/**
+ * Rejects with the signal's reason as soon as it aborts; the library's calls cannot be cancelled.
+ */
 function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
   return new Promise<T>((resolve, reject) => {

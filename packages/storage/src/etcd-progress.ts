@@ -1,12 +1,16 @@
 // How a watch of etcd learns that it has everything up to a revision when no events come.
 // Called by etcd-watch.ts and etcd.ts; calls nothing.
 
-/** Last byte of a marker key. It is no UTF-8, so that no key of ours ends with it or sorts after it under its prefix. */
+/**
+ * Last byte of a marker key. It is no UTF-8, so that no key of ours ends with it or sorts after it
+ * under its prefix.
+ */
 const MARKER_BYTE = 0xff
 
 /**
- * A manual progress request is answered truthfully from 3.4.31 and 3.5.13 on; older servers may answer before they have
- * sent all events. Ref: apiserver/pkg/storage/feature/feature_support_checker.go
+ * A manual progress request is answered truthfully from 3.4.31 and 3.5.13 on; older servers may
+ * answer before they have sent all events.
+ * Ref: apiserver/pkg/storage/feature/feature_support_checker.go
  */
 export function answersProgress(version: string): boolean {
   const [major = 0, minor = 0, patch = 0] = version
@@ -19,8 +23,8 @@ export function answersProgress(version: string): boolean {
 }
 
 /**
- * The key that is written to make an older server send something: its event comes after all earlier ones. It is inside
- * the watched range, and lists and watches hide it.
+ * The key that is written to make an older server send something: its event comes after all earlier
+ * ones. It is inside the watched range, and lists and watches hide it.
  */
 export function markerKey(prefix: string): Buffer {
   return Buffer.concat([Buffer.from(prefix), Buffer.from([MARKER_BYTE])])

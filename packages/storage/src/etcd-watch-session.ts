@@ -1,4 +1,5 @@
-// One stream of etcd's raw watch call, from connecting to its end: whole revisions out, fragments joined, progress asked for.
+// One stream of etcd's raw watch call, from connecting to its end: whole revisions out, fragments
+// joined, progress asked for.
 // Called by etcd-watch.ts; calls etcd through etcd-connection.ts, etcd-progress.ts for markers.
 
 import { type EventEmitter, once } from 'node:events'
@@ -10,7 +11,10 @@ import type { EtcdConnection, EtcdEndpoint } from './etcd-connection.ts'
 import { answersProgress, isMarker, markerKey } from './etcd-progress.ts'
 import { prefixEnd } from './key-order.ts'
 
-/** When a revision is wanted that no event has brought: how soon to ask, how often, and when to call the stream stuck. */
+/**
+ * When a revision is wanted that no event has brought: how soon to ask, how often, and when to call
+ * the stream stuck.
+ */
 const PROGRESS_MS = { first: 20, next: 100, stuck: 10_000 }
 /** etcd's name for "to the last key". */
 const TO_THE_END = Buffer.from([0])
@@ -75,7 +79,8 @@ export class EtcdWatchSession {
     this.#closed = true
     clearTimeout(this.#wantTimer)
     clearTimeout(this.#createdTimer)
-    // Ending first: the library resets all its connections when a stream that is still writable is cancelled.
+    // Ending first: the library resets all its connections when a stream that is still writable is
+    // cancelled.
     this.#stream?.end()
     this.#stream?.cancel()
   }
@@ -94,7 +99,8 @@ export class EtcdWatchSession {
       () => this.#fail(new Interrupted('etcd did not begin the watch')),
       CREATED_TIMEOUT_MS,
     )
-    // The read renews a token that expired, which opening a stream does not, and shows that the member has a quorum.
+    // The read renews a token that expired, which opening a stream does not, and shows that the
+    // member has a quorum.
     const [status] = await Promise.all([
       client.maintenance.status(),
       client.kv.range({ key: Buffer.from(this.#options.prefix || '/'), count_only: true }),
@@ -137,10 +143,9 @@ export class EtcdWatchSession {
     const { prefix, connection } = this.#options
     const revision = Number(response.compact_revision)
     if (revision > 0) return new StorageError('compacted', { key: prefix, revision })
-    return new StorageError('unavailable', {
-      key: prefix,
-      message: `storage: etcd at ${connection.addresses} refused the watch: ${response.cancel_reason}`,
-    })
+    const reason = response.cancel_reason
+    const message = `storage: etcd at ${connection.addresses} refused the watch: ${reason}`
+    return new StorageError('unavailable', { key: prefix, message })
   }
 
   /** Events come ordered by revision; one revision is one batch. */
@@ -244,7 +249,10 @@ function watchEvent({ type, kv, prev_kv }: IEvent): WatchEvent {
   }
 }
 
-/** The mark that makes `revision` unreadable, asked of etcd by a watch from there; 0 when there is none. */
+/**
+ * The mark that makes `revision` unreadable, asked of etcd by a watch from there; 0 when there is
+ * none.
+ */
 export async function compactionMark(endpoint: EtcdEndpoint, revision: number): Promise<number> {
   const stream = (await endpoint.client.watchClient.watch()) as WatchStream
   try {

@@ -14,7 +14,10 @@ export interface EtcdWatchOptions {
   readonly prefix: string
   readonly after: number
   readonly signal: AbortSignal
-  /** Open watches: etcd.ts wakes them when it is closed, and tells them of revisions that readers wait for. */
+  /**
+   * Open watches: etcd.ts wakes them when it is closed, and tells them of revisions that readers
+   * wait for.
+   */
   readonly watches: Set<EtcdWatch>
 }
 
@@ -39,8 +42,8 @@ export async function* watchEtcd(
 }
 
 /**
- * Either *connected* (a session feeds the queue) or *waiting* to connect again. What is in the queue survives a lost
- * connection, because `position` is behind it.
+ * Either *connected* (a session feeds the queue) or *waiting* to connect again. What is in the
+ * queue survives a lost connection, because `position` is behind it.
  */
 export class EtcdWatch {
   readonly #options: EtcdWatchOptions
@@ -74,7 +77,10 @@ export class EtcdWatch {
     this.#session?.want(revision)
   }
 
-  /** The next batch; undefined when the caller should look whether it is aborted. Throws what ends the watch. */
+  /**
+   * The next batch; undefined when the caller should look whether it is aborted. Throws what ends
+   * the watch.
+   */
   async next(): Promise<WatchBatch | undefined> {
     const batch = this.#queue.shift()
     if (batch !== undefined) {

@@ -1,5 +1,5 @@
-// The etcd engine passes the suite against a real etcd. What is special to it (outages, TLS, wrong addresses) is in
-// etcd-outage.etcd.test.ts.
+// The etcd engine passes the suite against a real etcd. What is special to it (outages, TLS, wrong
+// addresses) is in etcd-outage.etcd.test.ts.
 
 import { after, before, describe } from 'node:test'
 import { openEtcd } from './etcd.ts'

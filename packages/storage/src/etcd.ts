@@ -1,6 +1,7 @@
-// The engine for more than one machine: an etcd cluster, over etcd3's raw calls. Its own watcher and retries are not used:
-// the one loses events on reconnect, the other repeats writes that may have applied.
-// Opened by cli's `up`; calls etcd-clients.ts, etcd-connection.ts, etcd-watch.ts, etcd-lease.ts and compactor.ts.
+// The engine for more than one machine: an etcd cluster, over etcd3's raw calls. Its own watcher
+// and retries are not used: the one loses events on reconnect, the other repeats writes that may
+// have applied. Opened by cli's `up`; calls etcd-clients.ts, etcd-connection.ts, etcd-watch.ts,
+// etcd-lease.ts and compactor.ts.
 
 import { assert } from '@podless/apimachinery'
 import type { IKeyValue, IResponseOp, ITxnRequest } from 'etcd3'
@@ -31,13 +32,19 @@ export interface EtcdOptions extends EtcdAccess {
 const CONNECT_TIMEOUT_MS = 5000
 const CALL_TIMEOUT_MS = 10_000
 const COMPACTION_INTERVAL_MS = 60_000
-/** Quiet watches learn this often how far they are, so that a reconnect does not begin before the compaction mark. */
+/**
+ * Quiet watches learn this often how far they are, so that a reconnect does not begin before the
+ * compaction mark.
+ */
 const PROGRESS_INTERVAL_MS = 60_000
 /** etcd's default limit for a request is 1.5 MiB. */
 const REQUEST_BYTES_MAX = 1.5 * 1024 * 1024
 const TO_THE_END = Buffer.from([0])
 
-/** Connects to etcd. Throws StorageError `unavailable` that says what to check when no endpoint answers in time. */
+/**
+ * Connects to etcd. Throws StorageError `unavailable` that says what to check when no endpoint
+ * answers in time.
+ */
 export async function openEtcd(options: EtcdOptions): Promise<Backend> {
   const now = options.now ?? Date.now
   const clients = await openClients(options)
@@ -237,7 +244,10 @@ class EtcdBackend implements Backend {
     }
   }
 
-  /** Runs `operation` if the key's revision is `ifRevision`; otherwise finds out what it is, in the same transaction. */
+  /**
+   * Runs `operation` if the key's revision is `ifRevision`; otherwise finds out what it is, in the
+   * same transaction.
+   */
   async #txn(
     key: string,
     ifRevision: number,

@@ -1,4 +1,5 @@
-// Writes of the embedded engine: all writers that wait at a moment share one transaction and one sync of the disk.
+// Writes of the embedded engine: all writers that wait at a moment share one transaction and one
+// sync of the disk.
 // Called by embedded.ts; calls the tables. Layout: record.ts.
 
 import type { WatchBatch, WatchEvent } from './backend.ts'
@@ -68,7 +69,9 @@ export class GroupCommit {
     return this.#state
   }
 
-  /** Resolves when no transaction is visible that is not on disk yet; undefined when there is none. */
+  /**
+   * Resolves when no transaction is visible that is not on disk yet; undefined when there is none.
+   */
   get committing(): Promise<void> | undefined {
     return this.#committing
   }
@@ -77,7 +80,10 @@ export class GroupCommit {
     return this.#broken
   }
 
-  /** Resolves with the write's revision once it is on disk. Throws exists | conflict | notFound | unavailable. */
+  /**
+   * Resolves with the write's revision once it is on disk. Throws exists | conflict | notFound |
+   * unavailable.
+   */
   write(request: WriteRequest): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ ...request, resolve, reject })
@@ -211,7 +217,10 @@ export class GroupCommit {
     void meta.put(record.STATE_KEY, record.encodeState(state.revision, state.compacted))
   }
 
-  /** A failed transaction usually leaves no trace. If it shows all the same, what is on disk is unknown. */
+  /**
+   * A failed transaction usually leaves no trace. If it shows all the same, what is on disk is
+   * unknown.
+   */
   #failed(cause: unknown): StorageError {
     if (this.#broken !== undefined) return this.#broken
     const reason = cause instanceof Error ? cause.message : String(cause)

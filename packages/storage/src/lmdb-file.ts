@@ -1,10 +1,12 @@
-// Reads an lmdb data file with plain file reads and says whether lmdb may map it: a truncated or overwritten file would
-// end the process with a signal, not with an error. Called by data-folder.ts before every open; calls node:fs.
+// Reads an lmdb data file with plain file reads and says whether lmdb may map it: a truncated or
+// overwritten file would end the process with a signal, not with an error. Called by data-folder.ts
+// before every open; calls node:fs.
 
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 
 // Layout of lmdb's data format version 2 on little-endian 64-bit machines, as lmdb-js builds it.
-// Ref: lmdb-js dependencies/lmdb/libraries/liblmdb/mdb.c (MDB_meta, MDB_page_header, MDB_node, MDB_ovpage, MDB_db)
+// Ref: lmdb-js dependencies/lmdb/libraries/liblmdb/mdb.c (MDB_meta, MDB_page_header, MDB_node,
+// MDB_ovpage, MDB_db)
 const META = { magic: 24, pageSize: 48, freeRoot: 88, mainRoot: 136, txnId: 152, bootId: 160 }
 const META_BYTES = 168
 const MAGIC = 0xbeefc0de
@@ -22,7 +24,10 @@ const OVERFLOW_BYTES = 24
 const NO_PAGE = 0xffffffffffffffffn
 const DEPTH_MAX = 32
 
-/** What is wrong with the file in a few words, or undefined when every page that lmdb would visit is there and sane. */
+/**
+ * What is wrong with the file in a few words, or undefined when every page that lmdb would visit is
+ * there and sane.
+ */
 export function lmdbFileProblem(path: string): string | undefined {
   const fd = openSync(path, 'r')
   try {
@@ -64,8 +69,8 @@ class LmdbFile {
     try {
       this.#checkTrees(newest)
     } catch (problem) {
-      // After a crash of the machine the newest transaction may not have reached the disk. lmdb then goes back to the
-      // last flushed one, which it keeps in the middle of the first page.
+      // After a crash of the machine the newest transaction may not have reached the disk. lmdb
+      // then goes back to the last flushed one, which it keeps in the middle of the first page.
       const isSameBoot = newest.readBigUInt64LE(META.bootId) === bootId()
       if (isSameBoot || !(problem instanceof Problem)) throw problem
       this.#checkTrees(this.#read(this.#pageSize >> 1, META_BYTES))
@@ -154,7 +159,10 @@ class LmdbFile {
   }
 }
 
-/** The machine's boot as lmdb records it: the first group of the boot's UUID. Zero where there is none. */
+/**
+ * The machine's boot as lmdb records it: the first group of the boot's UUID. Zero where there is
+ * none.
+ */
 function bootId(): bigint {
   try {
     const uuid = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')

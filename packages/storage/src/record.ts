@@ -1,14 +1,17 @@
-// The bytes the embedded engine writes: how revisions, versions and log entries look on disk. Format version 1.
+// The bytes the embedded engine writes: how revisions, versions and log entries look on disk.
+// Format version 1.
 // Called by embedded.ts and its parts; calls nothing.
 //
-//   latest   key                               -> revision(8) value        the live objects
-//   history  key 00 revision(8) end(8)         -> value                    versions that were replaced or deleted at `end`
-//   log      revision(8)                       -> type(1) previous(8) key  one change; `previous` 0: the key did not exist
-//   leases   expiry in ms(8) key               -> revision(8)              delete the key if it still has this revision
+//   latest   key                               -> revision(8) value         the live objects
+//   history  key 00 revision(8) end(8)         -> value                     replaced or deleted at `end`
+//   log      revision(8)                       -> type(1) previous(8) key   one change
+//   leases   expiry in ms(8) key               -> revision(8)               when to delete the key
 //   meta     "state"                           -> revision(8) compacted(8)
 //
-// A version is readable at every revision r with revision <= r < end, so a deletion needs no marker of its own.
-// Numbers are big-endian, so that they sort. Keys hold no NUL, so that history sorts like latest.
+// `previous` is 0 when the key did not exist. A lease is void once its key has another revision.
+// A version is readable at every revision r with revision <= r < end, so a deletion needs no marker
+// of its own. Numbers are big-endian, so that they sort. Keys hold no NUL, so that history sorts
+// like latest.
 
 export const FORMAT_VERSION = 1
 export const STATE_KEY = Buffer.from('state')

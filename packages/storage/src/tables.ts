@@ -1,5 +1,6 @@
 // The embedded engine's lmdb environment and its five tables. Layout: record.ts.
-// Called by embedded.ts, embedded-reader.ts and group-commit.ts; the one importer of lmdb, which it loads only when used.
+// Called by embedded.ts, embedded-reader.ts and group-commit.ts; the one importer of lmdb, which it
+// loads only when used.
 
 import type { Database, RootDatabase } from 'lmdb'
 
@@ -11,7 +12,10 @@ export interface Tables {
   readonly log: Table
   readonly leases: Table
   readonly meta: Table
-  /** Runs `writes` as one transaction on lmdb's own thread. Resolves once it is on disk, rejects if nothing was written. */
+  /**
+   * Runs `writes` as one transaction on lmdb's own thread. Resolves once it is on disk, rejects if
+   * nothing was written.
+   */
   commit(writes: () => void): Promise<void>
   /** Makes reads see the last commit, also one that failed half way. */
   refresh(): void
@@ -19,8 +23,8 @@ export interface Tables {
 }
 
 /**
- * Address space, not memory or disk: lmdb maps the file once. With lmdb's small default every growth leaves the old
- * mapping behind, which doubled the resident memory of a 270 MB store.
+ * Address space, not memory or disk: lmdb maps the file once. With lmdb's small default every
+ * growth leaves the old mapping behind, which doubled the resident memory of a 270 MB store.
  */
 const MAP_BYTES = 16 * 2 ** 30
 
@@ -58,7 +62,8 @@ export async function openTables(dataFile: string): Promise<Tables> {
     refresh: () => root.resetReadTxn(),
     close: async () => {
       const closing = root.close()
-      // lmdb-js waits for the flush of the last transaction, which never comes when that one failed.
+      // lmdb-js waits for the flush of the last transaction, which never comes when that one
+      // failed.
       if (!isFailed) await closing
     },
   }

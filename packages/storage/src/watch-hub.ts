@@ -1,26 +1,37 @@
-// Fan-out of one engine's commits to its watchers: replay from history, then live, without a gap between the two.
-// Called by embedded.ts and testing/memory.ts; calls back into the engine's history through HistorySource.
+// Fan-out of one engine's commits to its watchers: replay from history, then live, without a gap
+// between the two.
+// Called by embedded.ts and testing/memory.ts; calls back into the engine's history through
+// HistorySource.
 
 import type { WatchBatch } from './backend.ts'
 import { StorageError } from './errors.ts'
 
-/** What the hub needs of an engine. All calls are synchronous, so that replay and live meet in one step. */
+/**
+ * What the hub needs of an engine. All calls are synchronous, so that replay and live meet in one
+ * step.
+ */
 export interface HistorySource {
   /** The last revision that is durable and was published. */
   current(): number
   /** The oldest revision whose state can be read; watches may start after it. */
   compacted(): number
   /**
-   * The changes under `prefix` after revision `after`, oldest first, reading at most `limit` log records.
-   * `upTo` is the revision that the answer is complete to; it equals current() when nothing is left.
+   * The changes under `prefix` after revision `after`, oldest first, reading at most `limit` log
+   * records. `upTo` is the revision that the answer is complete to; it equals current() when
+   * nothing is left.
    */
   replay(prefix: string, after: number, limit: number): { batches: WatchBatch[]; upTo: number }
 }
 
 export interface WatchHubOptions {
-  /** A watcher with more undelivered bytes than this falls back to reading the history. Default 8 MiB. */
+  /**
+   * A watcher with more undelivered bytes than this falls back to reading the history. Default 8
+   * MiB.
+   */
   readonly queueBytesMax?: number
-  /** Log records read in one go while replaying; the event loop gets a turn in between. Default 500. */
+  /**
+   * Log records read in one go while replaying; the event loop gets a turn in between. Default 500.
+   */
   readonly replayRecords?: number
 }
 
@@ -30,9 +41,10 @@ const REPLAY_RECORDS = 500
 const BATCH_OVERHEAD_BYTES = 256
 
 /**
- * A watcher is either *behind* (it reads history at its own pace and the hub holds nothing for it) or *live* (the hub
- * appends each commit to its queue). A live watcher whose queue grows too large is put behind again: the source is
- * never slowed, memory stays bounded and nothing is lost unless compaction overtakes it.
+ * A watcher is either *behind* (it reads history at its own pace and the hub holds nothing for it)
+ * or *live* (the hub appends each commit to its queue). A live watcher whose queue grows too large
+ * is put behind again: the source is never slowed, memory stays bounded and nothing is lost unless
+ * compaction overtakes it.
  */
 interface Watcher {
   readonly prefix: string
@@ -57,7 +69,10 @@ export class WatchHub {
     this.#replayRecords = options.replayRecords ?? REPLAY_RECORDS
   }
 
-  /** Hands committed revisions, in order, to all live watchers. The source's current() already includes them. */
+  /**
+   * Hands committed revisions, in order, to all live watchers. The source's current() already
+   * includes them.
+   */
   publish(batches: readonly WatchBatch[]): void {
     const last = batches.at(-1)
     if (last === undefined) return
@@ -113,7 +128,10 @@ export class WatchHub {
     }
   }
 
-  /** Queues the next stretch of history; turns the watcher live at its end. True when more is left to read. */
+  /**
+   * Queues the next stretch of history; turns the watcher live at its end. True when more is left
+   * to read.
+   */
   #catchUp(watcher: Watcher): boolean {
     const oldest = this.#source.compacted()
     // Revision 1 is the empty store, so nothing is missing between 0 and 1.
@@ -147,7 +165,9 @@ export class WatchHub {
     watcher.queueBytes = 0
   }
 
-  /** Tells a watcher with nothing better to read how far it is. Only the newest progress is kept. */
+  /**
+   * Tells a watcher with nothing better to read how far it is. Only the newest progress is kept.
+   */
   #progress(watcher: Watcher, revision: number): void {
     const reached = watcher.queue.at(-1)?.revision ?? watcher.position
     if (revision <= reached) return

@@ -1,4 +1,5 @@
-// A real etcd for tests: started on free loopback ports over a folder of its own, killed and started again at will.
+// A real etcd for tests: started on free loopback ports over a folder of its own, killed and
+// started again at will.
 // Called by *.etcd.test.ts.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
@@ -26,7 +27,9 @@ export const etcdMissing: string | false =
 
 const READY_TIMEOUT_MS = 30_000
 
-/** `options` are more command line flags. `tls` is for flags that make the client port speak TLS. */
+/**
+ * `options` are more command line flags. `tls` is for flags that make the client port speak TLS.
+ */
 export async function startEtcd(
   options: { args?: readonly string[]; scheme?: 'http' | 'https' } = {},
 ): Promise<EtcdProcess> {

@@ -1,5 +1,6 @@
-// A Backend that misbehaves as real ones do: slow calls, writes whose acknowledgement is lost, watches that break or lag.
-// Wraps any engine in robustness tests; the seed decides everything, so a failing run can be repeated.
+// A Backend that misbehaves as real ones do: slow calls, writes whose acknowledgement is lost,
+// watches that break or lag. Wraps any engine in robustness tests; the seed decides everything, so
+// a failing run can be repeated.
 
 import type { Backend, WatchBatch } from '../backend.ts'
 import { StorageError } from '../errors.ts'
@@ -11,9 +12,14 @@ export interface FaultOptions {
   readonly delayTurnsMax?: number
   /** Chance that a write or read never reaches the engine and throws unavailable. Default 0. */
   readonly refuse?: number
-  /** Chance that a write takes effect but throws unavailable: a crash between write and acknowledgement. Default 0. */
+  /**
+   * Chance that a write takes effect but throws unavailable: a crash between write and
+   * acknowledgement. Default 0.
+   */
   readonly loseAck?: number
-  /** Chance, for each batch, that the watch throws unavailable instead of delivering it. Default 0. */
+  /**
+   * Chance, for each batch, that the watch throws unavailable instead of delivering it. Default 0.
+   */
   readonly dropWatch?: number
   /** Turns of the event loop that a watch may hold back each batch. Default 0. */
   readonly watchDelayTurnsMax?: number

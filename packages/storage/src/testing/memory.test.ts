@@ -1,4 +1,5 @@
-// The in-memory backend passes the same suite as the engines, also with a watch queue so small that it always overflows.
+// The in-memory backend passes the same suite as the engines, also with a watch queue so small that
+// it always overflows.
 
 import { manualTime } from './manual-time.ts'
 import { openMemory } from './memory.ts'

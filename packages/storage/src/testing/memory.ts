@@ -1,5 +1,7 @@
-// A Backend in memory, for unit tests of what sits above an engine. It keeps every version of every key in an array.
-// Called by tests; passes the same suite (suite.ts) as the real engines; calls watch-hub.ts for its watches.
+// A Backend in memory, for unit tests of what sits above an engine. It keeps every version of every
+// key in an array.
+// Called by tests; passes the same suite (suite.ts) as the real engines; calls watch-hub.ts for its
+// watches.
 
 import type { Backend, Entry, Page, ReadOptions, WatchBatch, WatchEvent } from '../backend.ts'
 import { StorageError } from '../errors.ts'

@@ -1,5 +1,7 @@
-// What a Backend means, as a pure function: step(state, request) gives the next state and the response. Slow and obvious.
-// Called by suite.ts and by robustness tests, which compare engines with it; calls nothing but key-order.ts.
+// What a Backend means, as a pure function: step(state, request) gives the next state and the
+// response. Slow and obvious.
+// Called by suite.ts and by robustness tests, which compare engines with it; calls nothing but
+// key-order.ts.
 
 import type { WatchEvent } from '../backend.ts'
 import type { StorageErrorCode } from '../errors.ts'
@@ -86,7 +88,10 @@ export function step(state: ModelState, request: ModelRequest): [ModelState, Mod
   }
 }
 
-/** The changes that a watch of `prefix` after `after` has to deliver by now, or the compaction mark it must throw. */
+/**
+ * The changes that a watch of `prefix` after `after` has to deliver by now, or the compaction mark
+ * it must throw.
+ */
 export function watched(
   state: ModelState,
   prefix: string,

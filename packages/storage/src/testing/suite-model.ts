@@ -1,4 +1,5 @@
-// The suite's part that compares an engine with the model, over seeded random requests. Called by suite.ts; calls model.ts.
+// The suite's part that compares an engine with the model, over seeded random requests. Called by
+// suite.ts; calls model.ts.
 
 import assert from 'node:assert/strict'
 import type { Backend, WatchBatch } from '../backend.ts'
@@ -214,7 +215,8 @@ async function randomWrite(backend: Backend, root: string, random: Random, value
     const revision = isDelete
       ? await backend.delete(key, { ifRevision })
       : await backend.put(key, bytes(value), { ifRevision })
-    const line = `${isDelete ? 'delete' : 'put'} ${key} ${isDelete ? undefined : value} after ${ifRevision}`
+    const change = isDelete ? `delete ${key} undefined` : `put ${key} ${value}`
+    const line = `${change} after ${ifRevision}`
     return { revision, line }
   } catch (error) {
     const isBeaten = error instanceof StorageError && error.code !== 'unavailable'

@@ -5,10 +5,16 @@ import assert from 'node:assert/strict'
 import type { Backend, Page, WatchBatch } from '../backend.ts'
 import { StorageError, type StorageErrorCode } from '../errors.ts'
 
-/** A store for one test. It may hold other keys and be at any revision, but nobody else writes to it meanwhile. */
+/**
+ * A store for one test. It may hold other keys and be at any revision, but nobody else writes to it
+ * meanwhile.
+ */
 export interface SuiteStore {
   readonly backend: Backend
-  /** Makes the engine's clock show that `seconds` have passed, where that can be had without waiting. */
+  /**
+   * Makes the engine's clock show that `seconds` have passed, where that can be had without
+   * waiting.
+   */
   readonly advance?: (seconds: number) => void
 }
 
@@ -60,7 +66,10 @@ export function lines(batches: readonly WatchBatch[]): string[] {
   )
 }
 
-/** Watches until the store's changes up to `until` are delivered, and checks what every watch promises on the way. */
+/**
+ * Watches until the store's changes up to `until` are delivered, and checks what every watch
+ * promises on the way.
+ */
 export async function watchUntil(
   backend: Backend,
   prefix: string,

@@ -1,5 +1,5 @@
-// The meaning of the Backend contract, as tests that every engine passes. Run by memory.test.ts, embedded.test.ts and
-// etcd.etcd.test.ts; its parts are one file a topic.
+// The meaning of the Backend contract, as tests that every engine passes. Run by memory.test.ts,
+// embedded.test.ts and etcd.etcd.test.ts; its parts are one file a topic.
 
 import { describe, type TestContext, test } from 'node:test'
 import { compactionTests } from './suite-compaction.ts'

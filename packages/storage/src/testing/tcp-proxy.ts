@@ -1,4 +1,5 @@
-// A TCP proxy that fails on command: cuts connections, refuses new ones, or swallows what the server answers.
+// A TCP proxy that fails on command: cuts connections, refuses new ones, or swallows what the
+// server answers.
 // Called by tests that need an engine's connection, not its server, to break.
 
 import { once } from 'node:events'

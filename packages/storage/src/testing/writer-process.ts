@@ -1,5 +1,6 @@
-// A process that writes to an embedded store until it is killed, and prints a line for every acknowledgement.
-// Started by embedded-crash.test.ts and data-folder.test.ts: node writer-process.ts FOLDER WRITERS.
+// A process that writes to an embedded store until it is killed, and prints a line for every
+// acknowledgement. Started by embedded-crash.test.ts and data-folder.test.ts: node
+// writer-process.ts FOLDER WRITERS.
 
 import { writeSync } from 'node:fs'
 import { openEmbedded } from '../embedded.ts'
