@@ -24,6 +24,7 @@ import { storageResources } from './storage.ts'
 // In the order in which kube-apiserver lists the groups.
 const RESOURCES: readonly Resource[] = [
   ...coreResources,
+  ...appsResources,
   ...eventsResources,
   ...authenticationResources,
   ...authorizationResources,
@@ -36,7 +37,6 @@ const RESOURCES: readonly Resource[] = [
   ...storageResources,
   ...admissionregistrationResources,
   ...apiextensionsResources,
-  ...appsResources,
   ...schedulingResources,
   ...coordinationResources,
   ...nodeResources,
