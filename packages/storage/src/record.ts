@@ -2,11 +2,11 @@
 // Format version 1.
 // Called by embedded.ts and its parts; calls nothing.
 //
-//   latest   key                               -> revision(8) value        the live objects
-//   history  key 00 revision(8) end(8)         -> value                    replaced or deleted at `end`
-//   log      revision(8)                       -> type(1) previous(8) key  one change
-//   leases   expiry in ms(8) key               -> revision(8)              when to delete the key
-//   meta     "state"                           -> revision(8) compacted(8)
+//   latest   key                          -> revision(8) value        the live objects
+//   history  key 00 revision(8) end(8)    -> value                    replaced or deleted at `end`
+//   log      revision(8)                  -> type(1) previous(8) key  one change
+//   leases   expiry in ms(8) key          -> revision(8)              when to delete the key
+//   meta     "state"                      -> revision(8) compacted(8)
 //
 // `previous` is 0 when the key did not exist. A lease is void once its key has another revision.
 // A version is readable at every revision r with revision <= r < end, so a deletion needs no marker
