@@ -169,3 +169,34 @@ test('a CRD with held instances is terminating, refuses new ones, and goes with 
   await until(async () => (await send('GET', kind.crd)).status === 404)
   assert.equal((await send('GET', kind.path())).status, 404)
 })
+
+test('a CRD that borrows a built-in name neither replaces the resource nor takes its objects along', async () => {
+  const other = await define('bystander.example.com', [version('v1', objectOf({}))])
+  const name = 'customresourcedefinitions.apiextensions.k8s.io'
+  const made = await send('POST', CRDS, {
+    metadata: { name, annotations: { 'api-approved.kubernetes.io': 'unapproved, a test' } },
+    spec: {
+      group: 'apiextensions.k8s.io',
+      scope: 'Cluster',
+      names: { plural: 'customresourcedefinitions', kind: 'Impostor' },
+      versions: [version('v1', objectOf({}))],
+    },
+  })
+  assert.equal(made.status, 201, made.bytes.toString())
+  const conditions = async (): Promise<readonly JsonObject[]> => {
+    const { status } = (await send('GET', `${CRDS}/${name}`)).json() as {
+      status: { conditions: JsonObject[] | null }
+    }
+    return status.conditions ?? []
+  }
+  await until(async () => (await conditions()).some(({ type }) => type === 'Established'))
+  const approval = (await conditions()).find(
+    ({ type }) => type === 'KubernetesAPIApprovalPolicyConformant',
+  )
+  assert.equal(approval?.reason, 'UnapprovedAnnotation')
+  assert.equal(approval?.message, 'not approved: "unapproved, a test"')
+  await send('DELETE', `${CRDS}/${name}`)
+  await until(async () => (await send('GET', `${CRDS}/${name}`)).status === 404)
+  const { metadata } = (await send('GET', other.crd)).json() as { metadata: JsonObject }
+  assert.equal(metadata.deletionTimestamp, undefined)
+})

@@ -64,7 +64,11 @@ export class Registry {
     for (const [key, resource] of this.#byKey) {
       if ((resource.crd ?? '') !== owner) next.set(key, resource)
     }
-    for (const resource of resources) next.set(keyOf(resource.gvr), resource)
+    for (const resource of resources) {
+      const key = keyOf(resource.gvr)
+      // A CRD cannot put itself in the place of a built-in resource.
+      if (owner === '' || next.get(key) === undefined) next.set(key, resource)
+    }
     this.#byKey = next
     this.#generation += 1
     for (const listener of this.#listeners) listener()

@@ -43,6 +43,7 @@ export {
   validateWebhookService,
   validateWebhookUrl,
 } from './schema/crd-conversion.ts'
+export { crdApproval } from './schema/crd-approval.ts'
 export * from './schema/crd-defaults.ts'
 export * from './schema/crd-validation.ts'
 export * from './schema/custom-resource.ts'

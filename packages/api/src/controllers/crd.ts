@@ -2,7 +2,7 @@
 // deletion removes the instances first. A restart and a second replica take the same path.
 // Calls crd-names.ts and ../resource-from-crd.ts. Ref: apiextensions-apiserver/pkg/controller/{status,establish,finalizer}
 
-import type { JsonObject, KubeObject } from '@podless/apimachinery'
+import { crdApproval, type JsonObject, type KubeObject } from '@podless/apimachinery'
 import type { CacheEvent } from '@podless/storage'
 import type { Log } from '../log.ts'
 import type { Resource } from '../resource.ts'
@@ -20,6 +20,7 @@ interface CrdStatus extends JsonObject {
 }
 
 export const CRD_CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io'
+const APPROVED = 'KubernetesAPIApprovalPolicyConformant'
 /** How soon to look again at instances that their finalizers still hold. */
 const INSTANCES_LEFT_RETRY_MS = 200
 
@@ -98,26 +99,36 @@ class CrdController {
       const verdict = acceptNames((live.spec as CrdSpec).names, status.acceptedNames, others)
       let conditions = setCondition(status.conditions ?? [], verdict.namesAccepted, now)
       conditions = setCondition(conditions, established(conditions, verdict.namesAccepted), now)
+      const approval = crdApproval(live)
+      if (approval !== undefined)
+        conditions = setCondition(conditions, { type: APPROVED, ...approval }, now)
       live.status = { ...status, conditions, acceptedNames: verdict.acceptedNames }
     })
   }
 
   async #cleanUp(crd: KubeObject): Promise<boolean> {
     const name = crd.metadata.name ?? ''
-    await this.#condition(
-      name,
-      'True',
-      'InstanceDeletionInProgress',
-      'CustomResource deletion is in progress',
-    )
-    const [resource] = resourcesFromCrd({ ...crd, spec: allServed(crd.spec as CrdSpec) })
-    if (resource !== undefined && !(await this.#deleteInstances(resource))) return false
-    await this.#objects.change(this.#crds, '', name, live => {
+    await this.#terminating(name, IN_PROGRESS)
+    const outcome = await this.#removeInstances(crd)
+    if (outcome === undefined) return false
+    await this.#terminating(name, outcome, live => {
       live.metadata.finalizers = (live.metadata.finalizers ?? []).filter(
         text => text !== CRD_CLEANUP_FINALIZER,
       )
     })
     return true
+  }
+
+  /** What became of the instances; undefined when some are left. */
+  async #removeInstances(crd: KubeObject): Promise<Outcome | undefined> {
+    const [resource] = resourcesFromCrd({ ...crd, spec: allServed(crd.spec as CrdSpec) })
+    if (resource === undefined || !isTrue(crd, 'Established')) return NEVER_ESTABLISHED
+    // Where a CRD takes the name of a built-in resource, the objects under its prefix are not its instances.
+    const overlaps = this.#objects.registry
+      .all()
+      .some(other => other.crd === undefined && other.keyPrefix === resource.keyPrefix)
+    if (overlaps) return OVERLAPPING
+    return (await this.#deleteInstances(resource)) ? COMPLETED : undefined
   }
 
   /** True when none is left. */
@@ -135,22 +146,46 @@ class CrdController {
     return cacher.count(prefixOf(resource, '')) === 0
   }
 
-  async #condition(
+  async #terminating(
     name: string,
-    status: 'True' | 'False',
-    reason: string,
-    message: string,
+    outcome: Outcome,
+    also: (live: KubeObject) => void = () => undefined,
   ): Promise<void> {
     await this.#objects.change(this.#crds, '', name, live => {
       const now = timestamp(this.#objects.now())
-      const conditions = setCondition(
-        conditionsOf(live),
-        { type: 'Terminating', status, reason, message },
-        now,
-      )
+      const conditions = setCondition(conditionsOf(live), { type: 'Terminating', ...outcome }, now)
       live.status = { ...statusOf(live), conditions }
+      also(live)
     })
   }
+}
+
+/** How far the removal of a CRD's instances is. Ref: controller/finalizer/crd_finalizer.go */
+interface Outcome {
+  readonly status: 'True' | 'False'
+  readonly reason: string
+  readonly message: string
+}
+
+const IN_PROGRESS: Outcome = {
+  status: 'True',
+  reason: 'InstanceDeletionInProgress',
+  message: 'CustomResource deletion is in progress',
+}
+const NEVER_ESTABLISHED: Outcome = {
+  status: 'False',
+  reason: 'NeverEstablished',
+  message: 'resource was never established',
+}
+const OVERLAPPING: Outcome = {
+  status: 'False',
+  reason: 'OverlappingBuiltInResource',
+  message: 'instances overlap with built-in resources in storage',
+}
+const COMPLETED: Outcome = {
+  status: 'False',
+  reason: 'InstanceDeletionCompleted',
+  message: 'removed all instances',
 }
 
 const allServed = (spec: CrdSpec): CrdSpec => ({

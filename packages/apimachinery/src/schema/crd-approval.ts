@@ -1,4 +1,5 @@
-// Groups that belong to the Kubernetes project ask for an approval annotation. Called by crd-validation.ts.
+// Groups that belong to the Kubernetes project ask for an approval annotation. Called by crd-validation.ts and by
+// whoever keeps a CRD's conditions.
 // Ref: apiextensions-apiserver/pkg/apihelpers/helpers.go
 
 import { type FieldError, invalidValue, required } from '../field-error.ts'
@@ -7,22 +8,50 @@ import { subSchema, textOf } from './raw-schema.ts'
 
 const ANNOTATION = 'api-approved.kubernetes.io'
 const PROTECTED = ['k8s.io', 'kubernetes.io']
+const MUST = `protected groups must have approval annotation ${JSON.stringify(ANNOTATION)}`
+const WITH = 'with either a URL or a reason starting with "unapproved"'
 const SEE = 'see https://github.com/kubernetes/enhancements/pull/1111'
 
 type Approval = 'missing' | 'bypassed' | 'approved' | 'invalid'
 
 /** One error when a CRD of a protected group has no valid approval. An unchanged state is never refused. */
 export function validateApproval(crd: JsonObject, old?: JsonObject): FieldError[] {
-  const group = textOf(subSchema(crd, 'spec') ?? {}, 'group')
-  if (!PROTECTED.some(name => group === name || group.endsWith(`.${name}`))) return []
+  if (!isProtected(crd)) return []
   const state = approvalOf(crd)
   if (old !== undefined && approvalOf(old) === state) return []
   const path = `metadata.annotations[${ANNOTATION}]`
-  const must = `protected groups must have approval annotation ${JSON.stringify(ANNOTATION)}`
-  if (state === 'missing') return [required(path, `${must}, ${SEE}`)]
+  if (state === 'missing') return [required(path, `${MUST}, ${SEE}`)]
   if (state !== 'invalid') return []
-  const detail = `${must} with either a URL or a reason starting with "unapproved", ${SEE}`
-  return [invalidValue(path, annotationOf(crd), detail)]
+  return [invalidValue(path, annotationOf(crd), `${MUST} ${WITH}, ${SEE}`)]
+}
+
+interface ApprovalVerdict {
+  readonly status: 'True' | 'False'
+  readonly reason: string
+  readonly message: string
+}
+
+/** What the condition KubernetesAPIApprovalPolicyConformant says; undefined where no approval is asked for. */
+export function crdApproval(crd: JsonObject): ApprovalVerdict | undefined {
+  if (!isProtected(crd)) return undefined
+  const text = annotationOf(crd)
+  switch (approvalOf(crd)) {
+    case 'missing':
+      return { status: 'False', reason: 'MissingAnnotation', message: `${MUST}, ${SEE}` }
+    case 'invalid':
+      return { status: 'False', reason: 'InvalidAnnotation', message: `${MUST} ${WITH}, ${SEE}` }
+    case 'bypassed': {
+      const message = `not approved: ${JSON.stringify(text)}`
+      return { status: 'False', reason: 'UnapprovedAnnotation', message }
+    }
+    case 'approved':
+      return { status: 'True', reason: 'ApprovedAnnotation', message: `approved in ${text}` }
+  }
+}
+
+function isProtected(crd: JsonObject): boolean {
+  const group = textOf(subSchema(crd, 'spec') ?? {}, 'group')
+  return PROTECTED.some(name => group === name || group.endsWith(`.${name}`))
 }
 
 function annotationOf(crd: JsonObject): string {
