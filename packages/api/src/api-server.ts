@@ -18,7 +18,7 @@ import { terminatingCrdStep } from './admission/terminating-crd.ts'
 import { validatingPolicyStep } from './admission/validating-policy.ts'
 import { webhookStep } from './admission/webhook.ts'
 import { WebhookClient } from './admission/webhook-client.ts'
-import { createAuthenticator, createTokenService } from './auth/authenticate.ts'
+import { type Authenticator, createAuthenticator, createTokenService } from './auth/authenticate.ts'
 import { RbacAuthorizer } from './auth/authorize.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { ServerConfig } from './config.ts'
@@ -43,6 +43,8 @@ import { builtinResources } from './resources/index.ts'
 import { type Listener, listen, type TlsMaterial } from './server.ts'
 import { ClusterIpAllocator } from './service-addresses.ts'
 import { decodeStored, keyOf, prefixOf } from './stored-form.ts'
+import { withVmTokens } from './vm/vm-authenticator.ts'
+import { VmPages } from './vm/vm-pages.ts'
 
 export interface ApiServerOptions {
   readonly config: ServerConfig
@@ -179,13 +181,34 @@ function chainState(parts: Parts): ChainState {
     metrics,
     now,
     random: randomBelow,
-    authenticator: createAuthenticator({
-      tokens: services.tokens,
-      anonymous: config.anonymous,
-      onFailure: reason => log.debug('authentication failed', { reason }),
+    authenticator: authenticatorOf(parts, services.tokens),
+    pages: new Pages({
+      discovery,
+      openApi: new OpenApi(registry),
+      health,
+      metrics,
+      issuer,
+      vms: new VmPages({
+        services,
+        objects: parts.objects,
+        secrets: must(registry, { group: '', version: 'v1', resource: 'secrets' }),
+        rootCa: parts.rootCa,
+        now,
+      }),
     }),
-    pages: new Pages({ discovery, openApi: new OpenApi(registry), health, metrics, issuer }),
   }
+}
+
+function authenticatorOf(
+  { config, log, tokens }: Parts,
+  service: ReturnType<typeof createTokenService>,
+): Authenticator {
+  const inner = createAuthenticator({
+    tokens: service,
+    anonymous: config.anonymous,
+    onFailure: reason => log.debug('authentication failed', { reason }),
+  })
+  return withVmTokens(inner, { tokens, check: service.check })
 }
 
 function servicesOf({

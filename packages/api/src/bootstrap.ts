@@ -8,6 +8,7 @@ import { istiodPolicy } from './auth/istiod-policy.ts'
 import type { NewObject, Objects } from './controllers/objects.ts'
 import type { Resource } from './resource.ts'
 import { encodeForStorage, keyOf } from './stored-form.ts'
+import { vmPolicy } from './vm/vm-policy.ts'
 
 const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 const CORE = { group: '', version: 'v1' }
@@ -22,7 +23,7 @@ export interface BootstrapOptions {
 
 export async function bootstrap({ objects, serverAddress, port }: BootstrapOptions): Promise<void> {
   const namespaces = SYSTEM_NAMESPACES.map(name => ensure(objects, namespaceObject(name)))
-  const policy = [...bootstrapPolicy(), ...istiodPolicy()].map(expected =>
+  const policy = [...bootstrapPolicy(), ...istiodPolicy(), ...vmPolicy()].map(expected =>
     reconcile(objects, expected),
   )
   await Promise.all([...namespaces, ...policy])

@@ -3,3 +3,14 @@ export { type ApiServer, type ApiServerOptions, startApiServer } from './api-ser
 export { ISTIOD_GROUP } from './auth/istiod-policy.ts'
 export { type ServerConfig, serverConfigSchema } from './config.ts'
 export { createLog, type Log, type LogLevel } from './log.ts'
+export { createJoinToken, joinSecretName } from './vm/join-token.ts'
+export {
+  JOIN_TOKEN_SECRET_TYPE,
+  VM,
+  VM_LABEL,
+  VM_SECRET_TYPE,
+  type VmRecord,
+  vmRecord,
+  vmSecret,
+  vmSecretName,
+} from './vm/vm-record.ts'

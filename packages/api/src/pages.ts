@@ -8,7 +8,9 @@ import { type Incoming, jsonReply, NOT_FOUND, type Reply, textReply } from './ex
 import type { Health } from './health.ts'
 import type { Metrics } from './metrics.ts'
 import type { RequestInfo } from './request-info.ts'
+import type { UserInfo } from './resource.ts'
 import { versionInfo } from './version.ts'
+import type { VmPages } from './vm/vm-pages.ts'
 import { Web } from './web.ts'
 
 export interface PagesOptions {
@@ -18,6 +20,8 @@ export interface PagesOptions {
   readonly metrics: Metrics
   /** /.well-known/openid-configuration and /openid/v1/jwks. */
   readonly issuer: { configuration(): string; jwks(): string }
+  /** /podless/v1: what VMs of a mesh ask for. */
+  readonly vms: VmPages
 }
 
 type Page = (request: Incoming, query: URLSearchParams) => Reply | Promise<Reply>
@@ -50,12 +54,12 @@ export class Pages {
     ])
   }
 
-  async serve(request: Incoming, info: RequestInfo, _user: unknown): Promise<Reply> {
+  async serve(request: Incoming, info: RequestInfo, user: UserInfo): Promise<Reply> {
     const path = info.path.length > 1 ? info.path.replace(/\/+$/, '') : info.path
     const cut = request.target.indexOf('?')
     const query = new URLSearchParams(cut < 0 ? '' : request.target.slice(cut + 1))
     const page = this.#pages.get(path) ?? this.#below(path)
-    if (page === undefined) return NOT_FOUND
+    if (page === undefined) return (await this.#options.vms.serve(path, request, user)) ?? NOT_FOUND
     if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed()
     return await page(request, query)
   }

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { addIstio } from './commands/istio.ts'
 import { addKubeconfig } from './commands/kubeconfig.ts'
 import { addUp } from './commands/up.ts'
+import { addVm } from './commands/vm.ts'
 import { CliError, EXIT } from './exit.ts'
 
 function program(): Command {
@@ -11,7 +12,7 @@ function program(): Command {
     .description('A Kubernetes API server with no cluster behind it.')
     .showHelpAfterError('(podless COMMAND --help shows what there is)')
     .exitOverride()
-  for (const add of [addUp, addKubeconfig, addIstio]) add(root)
+  for (const add of [addUp, addKubeconfig, addIstio, addVm]) add(root)
   return root
 }
 

@@ -30,6 +30,7 @@ import {
   StorageError,
 } from '@podless/storage'
 import { CliError, EXIT } from './exit.ts'
+import { collectWhenIdle } from './idle-memory.ts'
 import { readFileOption } from './read-file-option.ts'
 
 export interface UpOptions {
@@ -76,6 +77,7 @@ export async function up(options: UpOptions): Promise<void> {
   process.stdout.write(
     `podless: ready on https://${server.advertised} in ${elapsed} ms; export KUBECONFIG=${join(data, 'admin.kubeconfig')}\n`,
   )
+  collectWhenIdle(() => server.metrics.requests)
   const { fatal } = await stop.promise
   await server.close(DRAIN_MS)
   await backend.close()

@@ -29,7 +29,7 @@ const BEARER_PROTOCOL = 'base64url.bearer.authorization.k8s.io.'
 const DELETION_LEEWAY_MS = 60_000
 
 /** The parts of a request that say who sends it. */
-export type Credentials = Pick<Incoming, 'header' | 'peer'>
+export type Credentials = Pick<Incoming, 'header' | 'peer'> & Partial<Pick<Incoming, 'target'>>
 
 export interface Authenticator {
   /** The user, system:anonymous without any credential. Throws 401 when none of the credentials holds. */
