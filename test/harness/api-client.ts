@@ -43,7 +43,7 @@ export interface ApiRequest {
   readonly method?: string
   /** Path and query. */
   readonly path: string
-  readonly body?: string | JsonObject
+  readonly body?: string | Buffer | JsonObject
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -109,7 +109,10 @@ export class ApiClient {
   }
 
   async #open({ method, path, body, headers }: ApiRequest, agent: Agent): Promise<IncomingMessage> {
-    const bytes = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
+    const bytes =
+      body === undefined || typeof body === 'string' || Buffer.isBuffer(body)
+        ? body
+        : JSON.stringify(body)
     const options: RequestOptions = {
       method: method ?? 'GET',
       agent,
