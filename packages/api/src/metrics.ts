@@ -25,8 +25,16 @@ export class Metrics {
   readonly #durations = new Map<string, Histogram>()
   readonly #gauges = new Map<string, () => number>()
 
+  #served = 0
+
+  /** Requests answered so far. */
+  get requests(): number {
+    return this.#served
+  }
+
   /** Counts one finished request; watches are counted when they end and not timed. */
   request({ verb, group, version, resource, subresource, code, seconds }: Observation): void {
+    this.#served += 1
     const labels = `verb="${verb.toUpperCase()}",group="${group}",version="${version}",resource="${resource}",subresource="${subresource}"`
     const counter = `${labels},code="${code}"`
     this.#requests.set(counter, (this.#requests.get(counter) ?? 0) + 1)
