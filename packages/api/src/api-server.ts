@@ -111,6 +111,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     tls: options.tls,
     handle: request => handle(state, request),
     onClientError: error => log.debug('client connection failed', { why: error.message }),
+    onAnswerError: error => log.error('an answer could not be written', error),
   })
   started.ready = true
   observe(metrics, cacher)

@@ -31,6 +31,8 @@ export interface ListenOptions {
   readonly handle: (request: Incoming) => Promise<Reply>
   /** A failure of one connection, for the debug log. */
   readonly onClientError: (error: Error) => void
+  /** An answer that could not be written: its connection is cut, and every other goes on. */
+  readonly onAnswerError: (error: unknown) => void
 }
 
 export interface TlsMaterial {
@@ -56,6 +58,7 @@ export async function listen({
   tls,
   handle,
   onClientError,
+  onAnswerError,
 }: ListenOptions): Promise<Listener> {
   const server = createSecureServer({
     key: tls.key,
@@ -70,7 +73,10 @@ export async function listen({
   const open = trackConnections(server)
   const draining = new AbortController()
   server.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {
-    void answer(request, response, handle, draining.signal)
+    answer(request, response, handle, draining.signal).catch((error: unknown) => {
+      response.destroy()
+      onAnswerError(error)
+    })
   })
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     acceptUpgrade({
@@ -217,8 +223,7 @@ async function readBody(request: AnyRequest): Promise<Buffer> {
     size += chunk.length
     if (size <= BODY_BYTES_MAX) chunks.push(chunk)
   }
-  if (size > BODY_BYTES_MAX)
-    throw requestEntityTooLarge(`limit is ${BODY_BYTES_MAX}`)
+  if (size > BODY_BYTES_MAX) throw requestEntityTooLarge(`limit is ${BODY_BYTES_MAX}`)
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
 }
 

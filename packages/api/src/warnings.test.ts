@@ -16,6 +16,11 @@ test('a text is said once, quoted, and not at all when a header cannot hold it',
   ])
 })
 
+test('what is no ASCII goes over the wire as UTF-8', () => {
+  const [header = ''] = headersOf('unknown field "漢é"')
+  assert.equal(Buffer.from(header, 'latin1').toString(), '299 - "unknown field \\"漢é\\""')
+})
+
 test('long texts stay whole until there are too many of them', () => {
   const long = 'x'.repeat(1000)
   assert.deepEqual(headersOf(long), [`299 - "${long}"`])

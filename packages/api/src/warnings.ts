@@ -36,5 +36,8 @@ function cut(texts: readonly string[]): string[] {
   return kept
 }
 
-const headerOf = (text: string): string =>
-  `299 - "${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+/** Node writes headers byte by byte, so each byte of the UTF-8 has to stand as a character of its own. */
+function headerOf(text: string): string {
+  const quoted = text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')
+  return Buffer.from(`299 - "${quoted}"`).toString('latin1')
+}

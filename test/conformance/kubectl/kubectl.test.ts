@@ -110,6 +110,9 @@ describe('kubectl on built-in kinds', { skip: noKubectl, timeout: 120_000 }, () 
     assert.match(await k.refused('replace -f -', [], invalid), /cannot unmarshal number/)
     const unknown = { stdin: `${CONFIG('{c: "4"}')}bogus: 1\n` }
     assert.match(await k.refused('replace -f -', [], unknown), /unknown field "bogus"/)
+    const foreign = { stdin: `${CONFIG('{c: "4"}')}漢: 1\n` }
+    const { stderr } = await k.try('replace --validate=warn -f -', [], foreign)
+    assert.match(stderr, /^Warning: unknown field "漢"$/m)
   })
 
   it('applies on the server side, names who owns what, and forces', async () => {
