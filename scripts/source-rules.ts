@@ -88,6 +88,7 @@ const IMPORTING_HOMES: Readonly<Record<string, RegExp>> = {
   ajv: /^packages\/(cli\/src|api\/src\/config)/,
   cockatiel: /^packages\/storage\/src\/etcd/,
   commander: /^packages\/cli\/src\/main/,
+  esbuild: /^scripts\//,
   etcd3: /^packages\/storage\/src\/etcd/,
   express: /^packages\/api\/src\/(server|web)/,
   jose: /^packages\/identity\//,
