@@ -85,7 +85,8 @@ function bundle(node) {
     cwd: root,
     encoding: 'utf8',
   })
-  if (run.status !== 0) process.stderr.write(`podless: no bundle, running from source: ${run.stderr}\n`)
+  if (run.status !== 0)
+    process.stderr.write(`podless: no bundle, running from source: ${run.stderr}\n`)
 }
 
 /** Installs once, also when several first runs start together: the others wait for the one that holds the lock. */

@@ -14,8 +14,6 @@ export const BOOKMARK_INTERVAL_MS = 60_000
 export const WATCH_QUEUE_BYTES_MAX = 16 * 1024 * 1024
 /** Streams of one HTTP/2 connection: istiod opens about 40 watches, a busy operator some hundreds. */
 export const CONCURRENT_STREAMS_MAX = 1_000
-/** Headers of one request; a token is about 1 KiB, impersonation extras a few. */
-export const HEADER_BYTES_MAX = 64 * 1024
 /** The kernel's accept queue: istiod opens some 30 connections at once. */
 export const LISTEN_BACKLOG = 511
 
@@ -26,7 +24,9 @@ const serviceResolverSchema = z.record(
   z.string().check(z.regex(/^[^.]+\.[^.]+$/, 'a service is written NAME.NAMESPACE')),
   z.string().check(z.regex(HOST_PORT, 'an address is written HOST:PORT')),
 )
-const portSchema = z.int('a port is a number').check(z.gte(0), z.lte(65_535, 'a port is at most 65535'))
+const portSchema = z
+  .int('a port is a number')
+  .check(z.gte(0), z.lte(65_535, 'a port is at most 65535'))
 
 export const serverConfigSchema = z.object({
   /** Address to listen on. */

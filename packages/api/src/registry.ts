@@ -2,11 +2,7 @@
 // Filled at start with the built-ins and by controllers/crd.ts on watch events; read by every request and by discovery.
 // Copy on write: a request keeps the Resource it looked up while a newer one takes its place.
 
-import {
-  formatGroupResource,
-  type GroupVersionKind,
-  type GroupVersionResource,
-} from '@podless/apimachinery'
+import type { GroupVersionKind, GroupVersionResource } from '@podless/apimachinery'
 import type { Resource } from './resource.ts'
 
 type ChangeListener = () => void
@@ -79,9 +75,4 @@ export class Registry {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
-}
-
-/** "plural.group" for messages, from a resource. */
-export function groupResourceOf(resource: Resource): string {
-  return formatGroupResource(resource.gvr)
 }

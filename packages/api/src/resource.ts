@@ -105,7 +105,7 @@ export interface Authorizer {
 
 /** ClusterIP allocation. */
 export interface ServiceAddresses {
-  /** Reserves `ip` or any free one of the family. Returns undefined when the range is full, throws FieldError-like text when taken. */
+  /** Reserves `ip`, or any free one of the family. The error says that it is taken, out of range, or that all are. */
   allocate(family: 'IPv4' | 'IPv6', ip?: string): { ip: string } | { error: string }
   release(ip: string): void
 }
@@ -121,7 +121,7 @@ export interface Strategy {
   readonly allowCreateOnUpdate?: boolean
   /** PUT without a resourceVersion overwrites. False for custom resources and a few built-ins. */
   readonly allowUnconditionalUpdate?: boolean
-  /** Sentences that say why a name is not valid; empty when it is. `prefix` is true for generateName. Default: DNS-1123 subdomain. */
+  /** Why a name is not valid; empty when it is. `prefix` is true for generateName. Default: DNS-1123 subdomain. */
   readonly validateName?: (name: string, prefix: boolean) => readonly string[]
   readonly default?: (obj: KubeObject) => void
   readonly prepareForCreate?: (obj: KubeObject, ctx: RuleContext) => void | Promise<void>

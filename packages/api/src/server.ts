@@ -255,5 +255,3 @@ function requestSignal(
     ...(draining.aborted ? [draining] : []),
   ])
 }
-
-export type { ServerResponse }

@@ -4,8 +4,6 @@
 
 import { randomUUID } from 'node:crypto'
 import {
-  apiVersionOf,
-  badRequest,
   cloneJson,
   conflict,
   equalJson,
@@ -16,15 +14,10 @@ import {
   invalidValue,
   type JsonObject,
   type KubeObject,
-  managerOf,
   notFound,
   type ObjectMeta,
   OPTIMISTIC_LOCK_MESSAGE,
-  type WriteOptions as ParsedWriteOptions,
-  parseApiVersion,
   required,
-  type SchemaNode,
-  trackUpdate,
   type ValidateObjectOptions,
   validateObjectMeta,
   validateObjectMetaUpdate,
@@ -34,21 +27,10 @@ import type { AdmissionAttributes } from './admission/chain.ts'
 import { authorizationError } from './auth/authorize.ts'
 import { type RequestContext, ruleContext } from './context.ts'
 import { toStatus } from './errors.ts'
+import { AFTER_ADMISSION, dedupOwners, keepTimes, trackManager } from './ownership.ts'
 import type { Resource, RuleContext, StoredSubresource, Subresource } from './resource.ts'
 import { decodeStored, encodeForStorage, keyOf } from './stored-form.ts'
-
-/** What the options of any write have in common. */
-export interface WriteOptions {
-  readonly dryRun: boolean
-  /** The fieldManager parameter, or the user agent's first word. */
-  readonly manager: string
-  /** The options object as webhooks see it, with kind and apiVersion. */
-  readonly options: JsonObject
-  /** True when managedFields are computed already (apply). */
-  readonly tracksItself?: boolean
-  /** True when an update or apply found nothing and creates: that takes the right to create as well. */
-  readonly instead?: boolean
-}
+import type { WriteOptions } from './write-options.ts'
 
 /** `stored` is absent after a dry run. */
 export interface Written {
@@ -306,40 +288,6 @@ async function nextState(
   return next
 }
 
-/**
- * A write that leaves everything but the times in managedFields as it is, leaves those too.
- * Ref: apimachinery/pkg/util/managedfields IgnoreManagedFieldsTimestampsTransformer
- */
-function keepTimes(next: KubeObject, live: KubeObject): void {
-  const { managedFields } = live.metadata
-  if (managedFields === undefined || next.metadata.managedFields === undefined) return
-  if (equalJson(withoutTimes(next), withoutTimes(live))) next.metadata.managedFields = managedFields
-}
-
-function withoutTimes({ metadata, ...rest }: KubeObject): JsonObject {
-  const { resourceVersion: _revision, managedFields = [], ...meta } = metadata
-  const entries = managedFields.map(({ time: _time, ...entry }) => entry)
-  return { ...rest, metadata: { ...meta, managedFields: entries } }
-}
-
-const AFTER_ADMISSION = ' after mutating admission happens'
-
-/** An owner named twice in the same words counts once. Ref: apiserver/pkg/endpoints/handlers/rest.go dedupOwnerReferences */
-function dedupOwners({ metadata }: KubeObject, warn: RuleContext['warn'], when: string): void {
-  const { ownerReferences = [] } = metadata
-  const kept: typeof ownerReferences = []
-  const doubled: string[] = []
-  for (const owner of ownerReferences) {
-    if (kept.some(other => equalJson(other, owner))) doubled.push(owner.uid)
-    else kept.push(owner)
-  }
-  if (doubled.length === 0) return
-  warn(
-    `.metadata.ownerReferences contains duplicate entries${when}; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${doubled.join(', ')}`,
-  )
-  metadata.ownerReferences = kept
-}
-
 function throughDoor(
   resource: Resource,
   door: StoredSubresource | undefined,
@@ -444,57 +392,6 @@ function updateErrors(
   return [...meta, ...custom, ...(own ?? [])]
 }
 
-/** What this door resets, and a writer therefore does not own. Ref: rest.ResetFieldsStrategy */
-export function resetFieldsOf({
-  resource,
-  subresource,
-}: RequestContext): readonly (readonly string[])[] {
-  if (subresource?.type === 'stored' && subresource.resetFields !== undefined) {
-    return subresource.resetFields
-  }
-  if (
-    subresource !== undefined &&
-    !(resource.crd !== undefined && subresource.type === 'virtual')
-  ) {
-    return resource.crd === undefined ? [['spec']] : [['metadata'], ['spec']]
-  }
-  if (resource.resetFields !== undefined) return resource.resetFields
-  return resource.dropStatusOnCreate === undefined ? [] : [['status']]
-}
-
-/** The schema of another version of the same custom resource. */
-function otherSchema(
-  { gvr, schemaOfVersion }: Resource,
-  apiVersion: string,
-): SchemaNode | undefined {
-  const parsed = parseApiVersion(apiVersion)
-  return parsed?.group === gvr.group ? schemaOfVersion?.(parsed.version) : undefined
-}
-
-/** Writes into `next` who owns its fields after this request. */
-export function trackManager(
-  ctx: RequestContext,
-  live: KubeObject | undefined,
-  next: KubeObject,
-  write: WriteOptions,
-): void {
-  const { resource, subresource, info, server } = ctx
-  const managedFields = trackUpdate({
-    schema: resource.schema,
-    apiVersion: apiVersionOf(resource.gvr),
-    live,
-    updated: next,
-    manager: write.manager,
-    subresource: info.subresource,
-    now: server.now(),
-    resetFields: resetFieldsOf(ctx),
-    keepsTime: subresource?.type === 'virtual',
-    schemaOf: apiVersion => otherSchema(resource, apiVersion),
-  })
-  if (managedFields === undefined || managedFields.length === 0) delete next.metadata.managedFields
-  else next.metadata.managedFields = managedFields
-}
-
 function attributes(
   ctx: RequestContext,
   operation: 'CREATE' | 'UPDATE',
@@ -517,53 +414,4 @@ function attributes(
     warn,
     signal: request.signal,
   }
-}
-
-/** The options of a write as every rule needs them. `kind` is CreateOptions, UpdateOptions or PatchOptions. */
-export function writeOptionsOf(
-  ctx: RequestContext,
-  kind: string,
-  options: ParsedWriteOptions,
-): WriteOptions {
-  const manager = managerOf(options.fieldManager, ctx.request.header('user-agent') ?? '')
-  return {
-    dryRun: options.dryRun,
-    manager,
-    options: {
-      kind,
-      apiVersion: 'meta.k8s.io/v1',
-      ...(options.dryRun ? { dryRun: ['All'] } : {}),
-      ...(options.fieldManager === '' ? {} : { fieldManager: options.fieldManager }),
-      ...(options.fieldValidation === '' ? {} : { fieldValidation: options.fieldValidation }),
-    },
-  }
-}
-
-/** A body's namespace has to be the URL's, and is filled in from it. Ref: rest.EnsureObjectNamespaceMatchesRequestNamespace */
-export function matchNamespace(ctx: RequestContext, obj: KubeObject): void {
-  const { resource, info } = ctx
-  const sent = obj.metadata.namespace ?? ''
-  if (!resource.namespaced) {
-    delete obj.metadata.namespace
-    return
-  }
-  if (sent !== '' && sent !== info.namespace) {
-    throw badRequest(
-      'the namespace of the provided object does not match the namespace sent on the request',
-    )
-  }
-  obj.metadata.namespace = info.namespace
-}
-
-/** Ref: apiserver/pkg/endpoints/handlers/rest.go checkName */
-export function matchName(ctx: RequestContext, obj: KubeObject): void {
-  const sent = obj.metadata.name ?? ''
-  const { name } = ctx.info
-  if (sent === name) return
-  if (sent === '') {
-    throw badRequest(
-      `the name of the object (${name} based on URL) was undeterminable: name must be provided`,
-    )
-  }
-  throw badRequest(`the name of the object (${sent}) does not match the name on the URL (${name})`)
 }

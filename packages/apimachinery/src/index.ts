@@ -38,12 +38,12 @@ export * from './patch/patch-error.ts'
 export { applyStrategicMergePatch } from './patch/strategic-merge.ts'
 export * from './quantity.ts'
 export * from './resource-version.ts'
+export { crdApproval } from './schema/crd-approval.ts'
 export {
   validateWebhookClient,
   validateWebhookService,
   validateWebhookUrl,
 } from './schema/crd-conversion.ts'
-export { crdApproval } from './schema/crd-approval.ts'
 export * from './schema/crd-defaults.ts'
 export * from './schema/crd-validation.ts'
 export * from './schema/custom-resource.ts'

@@ -57,7 +57,7 @@ export interface Backend {
     value: Uint8Array,
     options: { ifRevision: number; ttlSeconds?: number; signal?: AbortSignal },
   ): Promise<number>
-  /** Deletes only if the key's revision is `ifRevision`. Resolves with the deletion's revision once durable. Throws notFound | conflict. */
+  /** Deletes only at `ifRevision`. Resolves with the deletion's revision once durable. Throws notFound | conflict. */
   delete(key: string, options: { ifRevision: number; signal?: AbortSignal }): Promise<number>
   /**
    * Every change after revision `after`: whole revisions, in order, none twice, none lost, also across the engine's own

@@ -125,11 +125,11 @@ test('a webhook sees who asks, what for and the options', async () => {
   const remove = await configure('Validating')
   await post('seen')
   const [request] = asked
-  assert.equal(request?.operation, 'CREATE')
   assert.ok(request)
+  assert.equal(request.operation, 'CREATE')
   assert.deepEqual(request.resource, { group: '', version: 'v1', resource: 'configmaps' })
-  assert.equal((request?.userInfo as JsonObject).username, 'kubernetes-admin')
-  assert.equal((request?.options as JsonObject).kind, 'CreateOptions')
+  assert.equal((request.userInfo as JsonObject).username, 'kubernetes-admin')
+  assert.equal((request.options as JsonObject).kind, 'CreateOptions')
   asked = []
   await client.send({ method: 'DELETE', path: `${CONFIG_MAPS}/seen` })
   assert.equal(asked[0]?.operation, 'DELETE')

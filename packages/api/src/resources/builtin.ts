@@ -157,10 +157,3 @@ export function zeroOf(node: SchemaNode): JsonValue {
 export function nodeOnly(verbs: readonly ResourceVerb[], gvk?: GroupVersionKind): NodeSubresource {
   return { type: 'node', verbs, ...(gvk === undefined ? {} : { gvk }) }
 }
-
-/** True when a field holds nothing at all. */
-export function isAbsent(value: JsonValue | undefined): boolean {
-  return (
-    value === undefined || value === null || (isObject(value) && Object.keys(value).length === 0)
-  )
-}

@@ -16,7 +16,7 @@ import { AGE, NAME, textColumn } from './columns.ts'
 import { ensureObject, textAt, textsAt } from './reading.ts'
 
 /** Every namespace carries its name as this label, whatever a client writes there. */
-export const NAMESPACE_NAME_LABEL = 'kubernetes.io/metadata.name'
+const NAMESPACE_NAME_LABEL = 'kubernetes.io/metadata.name'
 /** The finalizer that the namespace controller removes once a namespace is empty. */
 export const NAMESPACE_FINALIZER = 'kubernetes'
 

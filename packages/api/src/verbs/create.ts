@@ -6,7 +6,9 @@ import { ruleContext } from '../context.ts'
 import { decodeBody } from '../decode.ts'
 import type { Reply } from '../exchange.ts'
 import { chooseMedia, respondObject, respondStored } from '../respond.ts'
-import { createObject, matchNamespace, trackManager, writeOptionsOf } from '../write.ts'
+import { trackManager } from '../ownership.ts'
+import { createObject } from '../write.ts'
+import { matchNamespace, writeOptionsOf } from '../write-options.ts'
 
 export async function create(ctx: RequestContext): Promise<Reply> {
   const { resource } = ctx

@@ -25,15 +25,9 @@ import { decodeApplied, decodePatch, decodePatched } from '../decode.ts'
 import { methodNotAllowed } from '../errors.ts'
 import type { Reply } from '../exchange.ts'
 import { chooseMedia, respondObject } from '../respond.ts'
-import {
-  createObject,
-  matchName,
-  matchNamespace,
-  resetFieldsOf,
-  updateObject,
-  type WriteOptions,
-  writeOptionsOf,
-} from '../write.ts'
+import { resetFieldsOf } from '../ownership.ts'
+import { createObject, updateObject } from '../write.ts'
+import { matchName, matchNamespace, type WriteOptions, writeOptionsOf } from '../write-options.ts'
 import { asStored, respondWritten } from './respond-written.ts'
 
 const APPLY = 'application/apply-patch+yaml'

@@ -7,14 +7,8 @@ import { decodeBody } from '../decode.ts'
 import { methodNotAllowed } from '../errors.ts'
 import type { Reply } from '../exchange.ts'
 import { chooseMedia, respondObject } from '../respond.ts'
-import {
-  checkIdentity,
-  createObject,
-  matchName,
-  matchNamespace,
-  updateObject,
-  writeOptionsOf,
-} from '../write.ts'
+import { checkIdentity, createObject, updateObject } from '../write.ts'
+import { matchName, matchNamespace, writeOptionsOf } from '../write-options.ts'
 import { asStored, respondWritten } from './respond-written.ts'
 
 export async function update(ctx: RequestContext): Promise<Reply> {

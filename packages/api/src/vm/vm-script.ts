@@ -52,6 +52,7 @@ function filesOf({ vm, bundle, rootCa, istioToken, credential }: JoinParts): Ins
     { path: 'etc/podless/vm.env', mode: '644', text: `${settings.join('\n')}\n` },
     { path: 'etc/podless/ca.crt', mode: '644', text: rootCa },
     { path: 'etc/podless/hosts', mode: '644', text: bundle.hosts },
+    { path: 'etc/podless/root-cert.pem', mode: '644', text: bundle['root-cert.pem'] },
     { path: 'etc/certs/root-cert.pem', mode: '644', text: bundle['root-cert.pem'] },
     { path: 'etc/istio/config/mesh', mode: '644', text: bundle['mesh.yaml'] },
     { path: 'var/lib/istio/envoy/cluster.env', mode: '644', text: bundle['cluster.env'] },

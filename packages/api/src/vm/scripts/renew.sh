@@ -91,7 +91,13 @@ main() {
   fi
   : >"$seen"
   ask GET bundle/ca.crt ./etc/podless/ca.crt 644
-  refresh root-cert.pem ./etc/certs/root-cert.pem
+  # The agent writes root-cert.pem in /etc/certs too, so what the server says is kept apart to compare.
+  refresh root-cert.pem ./etc/podless/root-cert.pem
+  if [ "$changed" = yes ]; then
+    cat ./etc/podless/root-cert.pem >"$state/new"
+    chmod 644 "$state/new"
+    mv -f "$state/new" ./etc/certs/root-cert.pem
+  fi
   refresh mesh.yaml ./etc/istio/config/mesh
   refresh cluster.env ./var/lib/istio/envoy/cluster.env
   if [ "$changed" = yes ] && [ "$restart" = yes ] && [ "$(pwd -P)" = / ]; then
