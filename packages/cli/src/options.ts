@@ -22,3 +22,7 @@ export const clusterOption = (): Option =>
   option('--cluster-id <name>', 'name of this server in the mesh', 'CLUSTER_ID').default(
     'Kubernetes',
   )
+
+/** --output json on a command that prints data. */
+export const outputOption = (): Option =>
+  new Option('-o, --output <format>', 'how to print').choices(['json', 'text']).default('text')

@@ -1,12 +1,6 @@
 // How commands print data: a table for people, JSON for scripts. Used by istio/* and vm/*.
 
-import { Option } from 'commander'
-
 export type OutputFormat = 'json' | 'text'
-
-/** --output json on a command that prints data. */
-export const outputOption = (): Option =>
-  new Option('-o, --output <format>', 'how to print').choices(['json', 'text']).default('text')
 
 /** Writes JSON with a newline at its end. */
 export function printJson(value: unknown): void {

@@ -1,8 +1,14 @@
 // The command lines of `podless istio`. The work is in ../istio/*, loaded when a command runs.
 
 import type { Command } from 'commander'
-import { clusterOption, dataOption, kubeconfigOption, option, revisionOption } from '../options.ts'
-import { outputOption } from '../output.ts'
+import {
+  clusterOption,
+  dataOption,
+  kubeconfigOption,
+  option,
+  outputOption,
+  revisionOption,
+} from '../options.ts'
 
 export function addIstio(root: Command): void {
   const istio = root.command('istio').description('what an istiod and its mesh need here')

@@ -1,8 +1,7 @@
 // The command lines of `podless vm`. The work is in ../vm/*, loaded when a command runs.
 
 import type { Command, Option } from 'commander'
-import { dataOption, kubeconfigOption, option, revisionOption } from '../options.ts'
-import { outputOption } from '../output.ts'
+import { dataOption, kubeconfigOption, option, outputOption, revisionOption } from '../options.ts'
 
 export function addVm(root: Command): void {
   const vm = root.command('vm').description('the VMs of the mesh')

@@ -19,6 +19,8 @@ export interface InstallOptions extends MeshSettings {
 }
 
 export const ISTIO_NAMESPACE = 'istio-system'
+/** No pods, nothing to inject; but istioctl reads the cluster's name here, and istiod ends without a `config` beside it. */
+const INJECTOR_CONFIG = 'policy: disabled\ntemplates: {}\n'
 const CRDS = 'apiextensions.k8s.io/v1/customresourcedefinitions'
 const ESTABLISHED_MS_MAX = 30_000
 const POLL_MS = 50
@@ -70,12 +72,16 @@ async function installInto(
   await apply(
     ...configMap(mesh, { mesh: meshConfig(data?.mesh, options), meshNetworks: 'networks: {}' }),
   )
-  // NOTE: istiod needs an injector's template only for pods; istioctl reads the cluster's name from these values.
   const values = { global: { multiCluster: { clusterName: options.clusterId } } }
   const injector = configMapName('istio-sidecar-injector', options.revision)
   const current = await client.get(objectPath('configmaps', injector, ISTIO_NAMESPACE))
-  if (current === undefined) await apply(...configMap(injector, { values: JSON.stringify(values) }))
-  else results.push({ kind: 'ConfigMap', name: injector, outcome: 'unchanged' })
+  await apply(
+    ...configMap(injector, {
+      config: INJECTOR_CONFIG,
+      values: JSON.stringify(values),
+      ...(current?.data as JsonObject | undefined),
+    }),
+  )
   await established(client, crds)
   return results
 }

@@ -27,7 +27,7 @@ export function groupPatch(options: GroupOptions, isNew: boolean): JsonObject {
       ...(Object.keys(ports).length === 0 ? {} : { ports }),
       ...(network === undefined ? {} : { network }),
     },
-    ...(probe === undefined ? {} : { probe: probeOf(probe) }),
+    ...(probe === undefined ? {} : { probe: { ...(isNew ? {} : NO_PROBE), ...probeOf(probe) } }),
   }
 }
 
@@ -55,6 +55,9 @@ function labelsOf(texts: readonly string[]): Record<string, string> {
     }),
   )
 }
+
+/** Exactly one kind may be set, so a patch takes the others away. */
+const NO_PROBE: JsonObject = { httpGet: null, tcpSocket: null, grpc: null, exec: null }
 
 /** http:8080/healthz, tcp:5432 or grpc:9000. */
 function probeOf(text: string): JsonObject {
