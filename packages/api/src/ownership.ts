@@ -33,7 +33,11 @@ function withoutTimes({ metadata, ...rest }: KubeObject): JsonObject {
 export const AFTER_ADMISSION = ' after mutating admission happens'
 
 /** An owner named twice in the same words counts once. Ref: apiserver/pkg/endpoints/handlers/rest.go dedupOwnerReferences */
-export function dedupOwners({ metadata }: KubeObject, warn: RuleContext['warn'], when: string): void {
+export function dedupOwners(
+  { metadata }: KubeObject,
+  warn: RuleContext['warn'],
+  when: string,
+): void {
   const { ownerReferences = [] } = metadata
   const kept: typeof ownerReferences = []
   const doubled: string[] = []
