@@ -29,6 +29,7 @@ import { startNamespaceController } from './controllers/namespace.ts'
 import { Objects } from './controllers/objects.ts'
 import { startResourceQuotas } from './controllers/resource-quota.ts'
 import { startRoleAggregation } from './controllers/role-aggregation.ts'
+import { startServiceAccountTokens } from './controllers/service-account-token.ts'
 import { normalizeObject } from './decode.ts'
 import { Discovery } from './discovery/discovery.ts'
 import { OpenApi } from './discovery/openapi.ts'
@@ -328,7 +329,7 @@ function feed(
 }
 
 function startLoops(
-  { log, rootCa }: ApiServerOptions,
+  { log, rootCa, tokens }: ApiServerOptions,
   objects: Objects,
   registry: Registry,
 ): Loop[] {
@@ -361,6 +362,14 @@ function startLoops(
       }),
       log,
     ),
+    startServiceAccountTokens({
+      objects,
+      secrets: core('secrets'),
+      serviceAccounts: core('serviceaccounts'),
+      tokens,
+      rootCa: () => rootCa,
+      log,
+    }),
     startResourceQuotas(objects, core('resourcequotas'), log),
     startGarbageCollector(objects, log),
   ]
