@@ -94,7 +94,7 @@ export class ApiClient {
   async watch(wanted: ApiRequest, onBytes: (bytes: Buffer) => void): Promise<WatchStream> {
     const response = await this.#open(wanted, this.#agent)
     response.on('data', onBytes)
-    const ended = once(response, 'close').then(() => undefined)
+    const ended = new Promise<void>(resolve => response.on('close', resolve))
     response.on('error', () => response.destroy())
     return {
       status: response.statusCode ?? 0,

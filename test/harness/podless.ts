@@ -6,8 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { type ApiAccess, accessOf } from './api-client.ts'
 import { type Child, run, start, until } from './child-process.ts'
 
-const MAIN = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url))
-const FLAGS = ['--disable-warning=ExperimentalWarning', MAIN]
+const PODLESS = fileURLToPath(new URL('../../podless', import.meta.url))
 const READY = /podless: ready on (\S+) in (\d+) ms/
 
 export interface PodlessOptions {
@@ -32,8 +31,8 @@ export async function startPodless({ data, port, args, env }: PodlessOptions): P
   await writeFile(logFile, '')
   const child = start({
     name: 'podless',
-    program: process.execPath,
-    args: [...FLAGS, 'up', '--data', data, '--port', String(port), ...(args ?? [])],
+    program: PODLESS,
+    args: ['up', '--data', data, '--port', String(port), ...(args ?? [])],
     logFile,
     ...(env === undefined ? {} : { env }),
   })
@@ -47,7 +46,7 @@ export async function startPodless({ data, port, args, env }: PodlessOptions): P
 
 /** Runs a command of podless to its end and returns what it prints. Throws when it fails. */
 export async function podless(...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await run(process.execPath, [...FLAGS, ...args])
+  const { code, stdout, stderr } = await run(PODLESS, args)
   if (code !== 0) throw new Error(`podless ${args.join(' ')} ended with ${code}: ${stderr}`)
   return stdout
 }
