@@ -61,11 +61,15 @@ async function installInto(
     const { name } = (crd as ApiObject).metadata
     await apply(objectPath(CRDS, name), crd)
   }
-  await apply(objectPath('namespaces', ISTIO_NAMESPACE), {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name: ISTIO_NAMESPACE },
-  })
+  const namespace = objectPath('namespaces', ISTIO_NAMESPACE)
+  // Applied only when absent: there is nothing in it to own, and an owner of nothing would be noted each time anew.
+  if ((await client.get(namespace)) === undefined)
+    await apply(namespace, {
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name: ISTIO_NAMESPACE },
+    })
+  else results.push({ kind: 'Namespace', name: ISTIO_NAMESPACE, outcome: 'unchanged' })
   const mesh = configMapName('istio', options.revision)
   const existing = await client.get(objectPath('configmaps', mesh, ISTIO_NAMESPACE))
   const data = existing?.data as { mesh?: string } | undefined
