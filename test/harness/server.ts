@@ -3,7 +3,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type ApiServer, createLog, serverConfigSchema, startApiServer } from '../../packages/api/src/index.ts'
+import {
+  type ApiServer,
+  createLog,
+  serverConfigSchema,
+  startApiServer,
+} from '../../packages/api/src/index.ts'
 import {
   createClientCertificate,
   kubeconfig,
@@ -12,7 +17,7 @@ import {
   type Pki,
   ServiceAccountTokens,
 } from '../../packages/identity/src/index.ts'
-import { type Backend } from '../../packages/storage/src/index.ts'
+import type { Backend } from '../../packages/storage/src/index.ts'
 import { openMemory } from '../../packages/storage/src/testing/index.ts'
 
 export interface TestServer {
@@ -46,7 +51,10 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
   const serving = await openServingCertificate(pki, { names: [], now: now() })
   const ca = pki.authority.certificate
   const server = await startApiServer({
-    config: serverConfigSchema.parse({ port: options.port ?? 0, serviceResolver: options.serviceResolver ?? {} }),
+    config: serverConfigSchema.parse({
+      port: options.port ?? 0,
+      serviceResolver: options.serviceResolver ?? {},
+    }),
     backend: options.backend ?? openMemory(),
     tls: { key: serving.key, cert: serving.certificate, clientCa: ca },
     rootCa: ca,
@@ -59,7 +67,10 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
   })
   const url = `https://${server.advertised}`
   const admin = credentials(pki, 'kubernetes-admin', ['system:masters'])
-  const write = async (name: string, user: { certificate: string; key: string }): Promise<string> => {
+  const write = async (
+    name: string,
+    user: { certificate: string; key: string },
+  ): Promise<string> => {
     const path = join(directory, `${name}.kubeconfig`)
     await writeFile(path, kubeconfig({ name, server: url, ca, user }), { mode: 0o600 })
     return path
@@ -71,7 +82,8 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
     kubeconfig: await write('admin', admin),
     ca,
     admin,
-    kubeconfigFor: (user, groups = []) => write(user.replaceAll(':', '_'), credentials(pki, user, groups)),
+    kubeconfigFor: (user, groups = []) =>
+      write(user.replaceAll(':', '_'), credentials(pki, user, groups)),
     close: async () => {
       await server.close(1000)
       await rm(directory, { recursive: true, force: true })
@@ -79,6 +91,15 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
   }
 }
 
-function credentials(pki: Pki, user: string, groups: readonly string[]): { certificate: string; key: string } {
-  return createClientCertificate(pki.authority, { user, groups, now: new Date(), ttlSeconds: DAY_SECONDS })
+function credentials(
+  pki: Pki,
+  user: string,
+  groups: readonly string[],
+): { certificate: string; key: string } {
+  return createClientCertificate(pki.authority, {
+    user,
+    groups,
+    now: new Date(),
+    ttlSeconds: DAY_SECONDS,
+  })
 }

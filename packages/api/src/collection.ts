@@ -10,7 +10,7 @@ import {
 import type { Predicate, StoredObject } from '@podless/storage'
 import type { RequestContext } from './context.ts'
 import type { Resource } from './resource.ts'
-import { decodeStored, keyOf, prefixOf, servedForm } from './stored-form.ts'
+import { decodeStored, decodeUnconverted, isReadable, keyOf, prefixOf, servedForm } from './stored-form.ts'
 
 export interface Collection {
   /** With trailing slash. */
@@ -65,6 +65,9 @@ const singleNamespace = (resource: Resource, selector: FieldSelector): string =>
 function fieldOf(stored: StoredObject, resource: Resource, field: string): string {
   if (field === 'metadata.name') return stored.header.name
   if (field === 'metadata.namespace') return stored.header.namespace
+  // NOTE: a watch cannot wait for a webhook here, so what was not converted yet is read as it is stored.
+  if (!isReadable(stored, resource))
+    return resource.selectableFields.get(field)?.(decodeUnconverted(stored, resource)) ?? ''
   const memoKey = `fields:${servedForm(resource)}`
   let fields = stored.memo.get(memoKey) as Map<string, string> | undefined
   if (fields === undefined) {

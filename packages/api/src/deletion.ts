@@ -12,7 +12,7 @@ import {
 } from '@podless/apimachinery'
 import type { Storage, StoredObject } from '@podless/storage'
 import type { Resource } from './resource.ts'
-import { decodeStored, encodeForStorage } from './stored-form.ts'
+import { convertForStorage, decodeUnconverted, encodeUnconverted, readStored } from './stored-form.ts'
 import { isReadyToGo, timestamp } from './write.ts'
 
 export type DeleteOutcome =
@@ -31,6 +31,8 @@ export interface DeletionRequest {
   readonly name: string
   readonly options: DeleteOptions
   readonly now: () => Date
+  /** True for loops, which care for metadata only and need no webhook to convert the rest. */
+  readonly unconverted?: boolean
   /** Agrees to the deletion of exactly this state, or throws. */
   readonly check?: (live: KubeObject) => Promise<void> | void
 }
@@ -40,11 +42,13 @@ export async function deleteStored(
   storage: Storage,
   request: DeletionRequest,
 ): Promise<DeleteOutcome> {
-  const { resource, key, name, options, now, check } = request
+  const { resource, key, name, options, now, check, unconverted = false } = request
   let outcome: DeleteOutcome | undefined
   const result = await storage.update(key, async current => {
     if (current === undefined) throw notFound(resource.gvr, name)
-    const live = decodeStored(current.stored, resource)
+    const live = unconverted
+      ? decodeUnconverted(current.stored, resource)
+      : await readStored(current.stored, resource)
     checkPreconditions(resource.names.kind, live, options)
     await check?.(live)
     const marked = markDeleted(resource, live, options, now())
@@ -53,7 +57,10 @@ export async function deleteStored(
       : { type: 'pending', object: marked, stored: undefined }
     if (options.dryRun) return 'unchanged'
     if (outcome.type === 'deleted') return 'delete'
-    return equalJson(marked, live) ? 'unchanged' : encodeForStorage(marked, resource)
+    if (equalJson(marked, live)) return 'unchanged'
+    return unconverted
+      ? encodeUnconverted(marked, resource)
+      : await convertForStorage(marked, resource)
   })
   if (outcome === undefined || outcome.type === 'deleted' || options.dryRun) return outcome!
   return { ...outcome, stored: result.stored }

@@ -206,6 +206,13 @@ export interface ResourceNames {
   readonly categories?: readonly string[]
 }
 
+/** What a webhook does to objects on their way between this version and the one they are stored in. Throws 500. */
+export interface Conversion {
+  /** Objects as they were stored, each in the version it was stored in, as this version shows them. */
+  readonly fromStored: (objects: KubeObject[]) => Promise<KubeObject[]>
+  readonly toStored: (object: KubeObject) => Promise<KubeObject>
+}
+
 export interface Resource {
   readonly gvr: GroupVersionResource
   readonly names: ResourceNames
@@ -244,6 +251,8 @@ export interface Resource {
    * `storedAs` is the apiVersion it was stored with.
    */
   readonly onRead?: (obj: KubeObject, storedAs: string) => void
+  /** Set when a webhook converts objects between the versions of this CRD. */
+  readonly conversion?: Conversion
   /** Every answer of this version carries this warning. */
   readonly deprecationWarning?: string
   /**

@@ -17,7 +17,7 @@ import { partialMetadata, partialMetadataList } from './discovery/partial-metada
 import { checkIncludeObject, tableOf } from './discovery/table.ts'
 import type { Reply } from './exchange.ts'
 import type { Resource } from './resource.ts'
-import { decodeStored, listItemChunks, servedBytes } from './stored-form.ts'
+import { convertStored, decodeStored, listItemChunks, servedBytes } from './stored-form.ts'
 
 export interface ListAnswer {
   readonly items: readonly StoredObject[]
@@ -46,7 +46,17 @@ export function includeObjectOf({ query }: RequestContext): string {
 }
 
 /** Answers an object that the cache or a write gave us. */
-export function respondStored(ctx: RequestContext, stored: StoredObject, code = 200): Reply {
+export function respondStored(
+  ctx: RequestContext,
+  stored: StoredObject,
+  code = 200,
+): Reply | Promise<Reply> {
+  const wait = convertStored([stored], ctx.resource)
+  if (wait === undefined) return storedReply(ctx, stored, code)
+  return wait.then(() => storedReply(ctx, stored, code))
+}
+
+function storedReply(ctx: RequestContext, stored: StoredObject, code: number): Reply {
   const media = chooseMedia(ctx)
   if (media.format === 'json' && media.as === undefined && !media.pretty) {
     return bytesReply(code, media, servedBytes(stored, ctx.resource))
@@ -93,7 +103,12 @@ const wrongShape = (message: string): Error =>
   failure({ code: 406, reason: 'NotAcceptable', message })
 
 /** Answers a list; plain JSON is written item by item around the encoded objects. */
-export function respondList(ctx: RequestContext, answer: ListAnswer): Reply {
+export function respondList(ctx: RequestContext, answer: ListAnswer): Reply | Promise<Reply> {
+  const wait = convertStored(answer.items, ctx.resource)
+  return wait === undefined ? listReply(ctx, answer) : wait.then(() => listReply(ctx, answer))
+}
+
+function listReply(ctx: RequestContext, answer: ListAnswer): Reply {
   const media = chooseMedia(ctx)
   if (media.format === 'json' && media.as === undefined && !media.pretty) {
     return {

@@ -1,7 +1,7 @@
 // The edge: TLS sockets, HTTP/1.1, HTTP/2 and WebSocket. Turns them into Incoming and Reply for handler-chain.ts and
 // knows nothing of Kubernetes but the body limit. cli starts it. Ref: apiserver/pkg/server/secure_serving.go
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import {
   createSecureServer,
   type Http2SecureServer,

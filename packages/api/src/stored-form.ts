@@ -1,9 +1,9 @@
 // An object between its stored form and its served form: storage version on write, served version on read, bytes spliced
 // instead of parsed wherever nothing but the apiVersion differs. Used by write.ts, respond.ts and the controllers.
 
-import { apiVersionOf, cloneJson, type KubeObject } from '@podless/apimachinery'
-import type { StoredObject } from '@podless/storage'
-import type { Resource } from './resource.ts'
+import { apiVersionOf, assert, cloneJson, type KubeObject } from '@podless/apimachinery'
+import { parseObject, type StoredObject } from '@podless/storage'
+import type { Conversion, Resource } from './resource.ts'
 
 /** The key an object of this resource is stored under. */
 export function keyOf(resource: Resource, namespace: string, name: string): string {
@@ -24,11 +24,31 @@ const headOf = (apiVersion: string, kind: string): string =>
 
 /** The bytes to store: wire order, the storage version's apiVersion, no resourceVersion. */
 export function encodeForStorage(obj: KubeObject, resource: Resource): Buffer {
-  const form = storedForm(obj, resource)
+  return encode(storedForm(obj, resource), resource)
+}
+
+function encode(form: KubeObject, resource: Resource): Buffer {
   const { apiVersion, kind: _kind, metadata, ...rest } = form
   const { resourceVersion: _revision, ...meta } = metadata
   return Buffer.from(
     JSON.stringify({ apiVersion, kind: resource.names.kind, metadata: meta, ...rest }),
+  )
+}
+
+/** encodeForStorage where a webhook may have to convert the object first. Throws 500. */
+export async function convertForStorage(obj: KubeObject, resource: Resource): Promise<Buffer> {
+  const { conversion, gvr, storageVersion } = resource
+  if (conversion === undefined || gvr.version === storageVersion)
+    return encodeForStorage(obj, resource)
+  return encode(await conversion.toStored(obj), resource)
+}
+
+/** Whether another write would store the object in another version than it is in. */
+export function isStoredAnew({ header }: StoredObject, resource: Resource): boolean {
+  const { crd, gvr, storageVersion } = resource
+  return (
+    crd !== undefined &&
+    header.apiVersion !== apiVersionOf({ group: gvr.group, version: storageVersion })
   )
 }
 
@@ -40,8 +60,13 @@ function storedForm(obj: KubeObject, resource: Resource): KubeObject {
   return form
 }
 
-/** The object as this resource's version serves it; the caller owns it. */
+/**
+ * The object as this resource's version serves it; the caller owns it. Where a webhook converts, convertStored comes
+ * first.
+ */
 export function decodeStored(stored: StoredObject, resource: Resource): KubeObject {
+  if (isConverted(stored, resource))
+    return JSON.parse(convertedBytes(stored, resource).toString()) as KubeObject
   const obj = JSON.parse(stored.bytes.toString()) as KubeObject
   const storedAs = obj.apiVersion
   obj.apiVersion = apiVersionOf(resource.gvr)
@@ -56,6 +81,7 @@ export const servedForm = ({ gvr, edition = '' }: Resource): string =>
 /** The object's JSON as this resource's version serves it, shared between all who ask for it. */
 export function servedBytes(stored: StoredObject, resource: Resource): Buffer {
   if (resource.onRead === undefined && storedAsServed(stored, resource)) return stored.bytes
+  if (isConverted(stored, resource)) return convertedBytes(stored, resource)
   const memoKey = `json:${servedForm(resource)}`
   const known = stored.memo.get(memoKey)
   if (known !== undefined) return known as Buffer
@@ -66,6 +92,99 @@ export function servedBytes(stored: StoredObject, resource: Resource): Buffer {
 
 const storedAsServed = (stored: StoredObject, resource: Resource): boolean =>
   stored.header.apiVersion === apiVersionOf(resource.gvr)
+
+const isConverted = (stored: StoredObject, resource: Resource): boolean =>
+  resource.conversion !== undefined && !storedAsServed(stored, resource)
+
+const convertedKey = (resource: Resource): string => `converted:${servedForm(resource)}`
+
+function convertedBytes(stored: StoredObject, resource: Resource): Buffer {
+  const bytes = stored.memo.get(convertedKey(resource))
+  assert(bytes !== undefined, `${stored.key} was read before it was converted`)
+  return bytes as Buffer
+}
+
+/** False while only its webhook could say how this version shows the object. */
+export const isReadable = (stored: StoredObject, resource: Resource): boolean =>
+  !isConverted(stored, resource) || stored.memo.has(convertedKey(resource))
+
+/**
+ * Has a webhook convert what this version cannot show otherwise, once for each object and version. Undefined when there
+ * is nothing to wait for, which is always so without a webhook. Rejects with 500.
+ */
+export function convertStored(
+  items: readonly StoredObject[],
+  resource: Resource,
+): Promise<void> | undefined {
+  const { conversion } = resource
+  if (conversion === undefined) return undefined
+  const missing = items.filter(stored => !isReadable(stored, resource))
+  return missing.length === 0 ? undefined : convertMissing(missing, resource, conversion)
+}
+
+/** Webhooks get about this much in one review. */
+const REVIEW_OBJECTS_MAX = 250
+const REVIEW_BYTES_MAX = 1024 * 1024
+
+async function convertMissing(
+  missing: readonly StoredObject[],
+  resource: Resource,
+  conversion: Conversion,
+): Promise<void> {
+  const pendingKey = `converting:${servedForm(resource)}`
+  const rest = [...missing]
+  while (rest.length > 0) {
+    const underWay = new Set<Promise<void>>()
+    const batch: StoredObject[] = []
+    let bytes = 0
+    while (rest.length > 0 && batch.length < REVIEW_OBJECTS_MAX && bytes < REVIEW_BYTES_MAX) {
+      const stored = rest.shift()!
+      const pending = stored.memo.get(pendingKey) as Promise<void> | undefined
+      if (pending !== undefined) underWay.add(pending)
+      else if (!isReadable(stored, resource)) {
+        batch.push(stored)
+        bytes += stored.bytes.length
+      }
+    }
+    const made = convertBatch(batch, resource, conversion)
+    for (const stored of batch) stored.memo.set(pendingKey, made)
+    try {
+      await Promise.all([...underWay, made])
+    } finally {
+      for (const stored of batch) stored.memo.delete(pendingKey)
+    }
+  }
+}
+
+async function convertBatch(
+  batch: readonly StoredObject[],
+  resource: Resource,
+  conversion: Conversion,
+): Promise<void> {
+  if (batch.length === 0) return
+  const objects = await conversion.fromStored(batch.map(parseObject))
+  const key = convertedKey(resource)
+  for (const [i, stored] of batch.entries())
+    stored.memo.set(key, Buffer.from(JSON.stringify(objects[i])))
+}
+
+/** decodeStored where a webhook may have to convert the object first. Throws 500. */
+export async function readStored(stored: StoredObject, resource: Resource): Promise<KubeObject> {
+  await convertStored([stored], resource)
+  return decodeStored(stored, resource)
+}
+
+/** The object for those who care for its metadata only: no webhook is asked, it stays in the version it is stored in. */
+export function decodeUnconverted(stored: StoredObject, resource: Resource): KubeObject {
+  return resource.conversion === undefined ? decodeStored(stored, resource) : parseObject(stored)
+}
+
+/** The way back of decodeUnconverted. */
+export function encodeUnconverted(obj: KubeObject, resource: Resource): Buffer {
+  return resource.conversion === undefined
+    ? encodeForStorage(obj, resource)
+    : encode(obj, resource)
+}
 
 function convertBytes(stored: StoredObject, resource: Resource): Buffer {
   const tail = resource.onRead === undefined ? tailOf(stored) : undefined

@@ -29,7 +29,7 @@ import { type RequestContext, ruleContext } from './context.ts'
 import { toStatus } from './errors.ts'
 import { AFTER_ADMISSION, dedupOwners, keepTimes, trackManager } from './ownership.ts'
 import type { Resource, RuleContext, StoredSubresource, Subresource } from './resource.ts'
-import { decodeStored, encodeForStorage, keyOf } from './stored-form.ts'
+import { convertForStorage, isStoredAnew, keyOf, readStored } from './stored-form.ts'
 import type { WriteOptions } from './write-options.ts'
 
 /** `stored` is absent after a dry run. */
@@ -123,7 +123,7 @@ async function putNew(ctx: RequestContext, obj: KubeObject, write: WriteOptions)
   const ttlSeconds = resource.ttlSeconds
   const stored = await server.storage.create(
     key,
-    encodeForStorage(obj, resource),
+    await convertForStorage(obj, resource),
     ttlSeconds === undefined ? {} : { ttlSeconds },
   )
   return { object: obj, stored, created: true }
@@ -221,14 +221,15 @@ export async function updateObject(
       key,
       async current => {
         if (current === undefined) throw new AbsentError()
-        const live = decodeStored(current.stored, resource)
+        const live = await readStored(current.stored, resource)
         const changed = await nextState(ctx, live, request, write)
         result = changed
         if (write.dryRun) return 'unchanged'
         if (isReadyToGo(resource, changed)) return 'delete'
-        return equalJson(storable(changed), storable(live))
+        const same = equalJson(storable(changed), storable(live))
+        return same && !isStoredAnew(current.stored, resource)
           ? 'unchanged'
-          : encodeForStorage(changed, resource)
+          : await convertForStorage(changed, resource)
       },
       { retry: request.retry },
     )

@@ -16,6 +16,8 @@ interface Target {
   readonly addresses: readonly ResolvedAddress[]
   /** Name that the certificate must carry. */
   readonly serverName: string
+  /** Host and port as messages show them. */
+  readonly host: string
   readonly path: string
 }
 
@@ -23,13 +25,24 @@ export interface WebhookCall {
   readonly config: WebhookClientConfig
   readonly body: JsonObject
   readonly timeoutSeconds: number
+  /** False where the webhook is not told how long it has: conversion. */
+  readonly tellsTimeout?: boolean
   readonly signal: AbortSignal
 }
 
 /** The webhook could not be asked: failurePolicy decides what that means. */
 export class WebhookUnreachable extends Error {
   override readonly name = 'WebhookUnreachable'
+  /** The message without what admission says in front of it. */
+  readonly why: string
+
+  constructor(why: string, { cause, prefix = '' }: { cause?: unknown; prefix?: string } = {}) {
+    super(`${prefix}${why}`, { cause })
+    this.why = why
+  }
 }
+
+const CALL_FAILED = 'failed to call webhook: '
 
 export class WebhookClient {
   readonly #agents = new Map<string, Agent>()
@@ -42,28 +55,29 @@ export class WebhookClient {
   }
 
   /** Posts the review and returns the answer's JSON. Throws WebhookUnreachable. */
-  async call({ config, body, timeoutSeconds, signal }: WebhookCall): Promise<JsonObject> {
+  async call(call: WebhookCall): Promise<JsonObject> {
+    const { config, body, timeoutSeconds, tellsTimeout = true, signal } = call
     const target = this.#target(config)
     const bytes = Buffer.from(JSON.stringify(body))
-    const path = `${target.path}${target.path.includes('?') ? '&' : '?'}timeout=${timeoutSeconds}s`
+    const timeout = `${target.path.includes('?') ? '&' : '?'}timeout=${timeoutSeconds}s`
+    const path = `${target.path}${tellsTimeout ? timeout : ''}`
     const bound = AbortSignal.any([signal, AbortSignal.timeout(timeoutSeconds * 1000)])
     let last: unknown
+    let why = 'no address'
     for (const address of target.addresses) {
       try {
         return await this.#post(address, { ...target, path }, config.caBundle ?? '', bytes, bound)
       } catch (error) {
         last = error
+        why = reasonOf(error, address)
         if (bound.aborted) break
       }
     }
-    const url = `https://${target.serverName}${path}`
-    const why = bound.aborted
-      ? 'context deadline exceeded'
-      : last instanceof Error
-        ? last.message
-        : String(last)
-    throw new WebhookUnreachable(`failed to call webhook: Post ${JSON.stringify(url)}: ${why}`, {
+    if (bound.aborted) why = 'context deadline exceeded'
+    const url = `https://${target.host}${path}`
+    throw new WebhookUnreachable(`Post ${JSON.stringify(url)}: ${why}`, {
       cause: last,
+      prefix: CALL_FAILED,
     })
   }
 
@@ -82,6 +96,7 @@ export class WebhookClient {
       return {
         addresses: [address],
         serverName: parsed.hostname,
+        host: parsed.host,
         path: `${parsed.pathname}${parsed.search}`,
       }
     }
@@ -89,8 +104,9 @@ export class WebhookClient {
       throw new WebhookUnreachable('the webhook has neither a url nor a service')
     const { namespace, name, port = 443, path = '/' } = service
     const found = resolveService({ namespace, name, port }, this.#resolver, this.#reader)
-    if ('error' in found) throw new WebhookUnreachable(`failed to call webhook: ${found.error}`)
-    return { addresses: found, serverName: `${name}.${namespace}.svc`, path }
+    if ('error' in found) throw new WebhookUnreachable(found.error, { prefix: CALL_FAILED })
+    const serverName = `${name}.${namespace}.svc`
+    return { addresses: found, serverName, host: `${serverName}:${port}`, path }
   }
 
   #agent(serverName: string, caBundle: string): Agent {
@@ -141,6 +157,24 @@ export class WebhookClient {
     request.end(bytes)
     return promise
   }
+}
+
+/** Upstream's words for the ways a connection fails. */
+function reasonOf(error: unknown, { host, port }: ResolvedAddress): string {
+  if (!(error instanceof Error)) return String(error)
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  return REASONS[code]?.(host, port) ?? error.message
+}
+
+const unknownAuthority = (): string =>
+  'tls: failed to verify certificate: x509: certificate signed by unknown authority'
+
+const REASONS: Readonly<Record<string, (host: string, port: number) => string>> = {
+  ECONNREFUSED: (host, port) => `dial tcp ${host}:${port}: connect: connection refused`,
+  ENOTFOUND: host => `dial tcp: lookup ${host}: no such host`,
+  DEPTH_ZERO_SELF_SIGNED_CERT: unknownAuthority,
+  SELF_SIGNED_CERT_IN_CHAIN: unknownAuthority,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: unknownAuthority,
 }
 
 /** An address is verified as such; only a name is sent in the handshake. Ref: RFC 6066 3 */

@@ -7,7 +7,13 @@ import { type Storage, StorageError } from '@podless/storage'
 import { type DeleteOutcome, deleteStored } from '../deletion.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
-import { decodeStored, encodeForStorage, keyOf, prefixOf } from '../stored-form.ts'
+import {
+  decodeUnconverted,
+  encodeForStorage,
+  encodeUnconverted,
+  keyOf,
+  prefixOf,
+} from '../stored-form.ts'
 import { isReadyToGo, timestamp } from '../write.ts'
 
 export interface ObjectsOptions {
@@ -35,12 +41,12 @@ export class Objects {
 
   get(resource: Resource, namespace: string, name: string): KubeObject | undefined {
     const stored = this.storage.cacher.get(keyOf(resource, namespace, name))
-    return stored === undefined ? undefined : decodeStored(stored, resource)
+    return stored === undefined ? undefined : decodeUnconverted(stored, resource)
   }
 
   *list(resource: Resource, namespace = ''): Generator<KubeObject> {
     for (const stored of this.storage.cacher.list(prefixOf(resource, namespace))) {
-      yield decodeStored(stored, resource)
+      yield decodeUnconverted(stored, resource)
     }
   }
 
@@ -48,7 +54,7 @@ export class Objects {
   *shared(resource: Resource): Generator<KubeObject> {
     for (const stored of this.storage.cacher.list(prefixOf(resource, ''))) {
       const known = stored.memo.get(SHARED)
-      const obj = known === undefined ? decodeStored(stored, resource) : (known as KubeObject)
+      const obj = known === undefined ? decodeUnconverted(stored, resource) : (known as KubeObject)
       if (known === undefined) stored.memo.set(SHARED, obj)
       yield obj
     }
@@ -84,11 +90,11 @@ export class Objects {
     try {
       await this.storage.update(keyOf(resource, namespace, name), current => {
         if (current === undefined) throw new StorageError('notFound')
-        const before = decodeStored(current.stored, resource)
-        const after = decodeStored(current.stored, resource)
+        const before = decodeUnconverted(current.stored, resource)
+        const after = decodeUnconverted(current.stored, resource)
         mutate(after)
         if (isReadyToGo(resource, after)) return 'delete'
-        return equalJson(before, after) ? 'unchanged' : encodeForStorage(after, resource)
+        return equalJson(before, after) ? 'unchanged' : encodeUnconverted(after, resource)
       })
     } catch (error) {
       if (!(error instanceof StorageError && error.code === 'notFound')) throw error
@@ -116,6 +122,7 @@ export class Objects {
         name: obj.name,
         options,
         now: this.now,
+        unconverted: true,
       })
     } catch (error) {
       if (error instanceof StatusError && (error.code === 404 || error.code === 409))

@@ -5,7 +5,6 @@ import {
   assert,
   builtinSchema,
   type GroupVersionKind,
-  isObject,
   type JsonObject,
   type JsonValue,
   type KubeObject,

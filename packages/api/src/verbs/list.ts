@@ -7,6 +7,7 @@ import type { RequestContext } from '../context.ts'
 import { toStatus } from '../errors.ts'
 import type { Reply } from '../exchange.ts'
 import { chooseMedia, respondList } from '../respond.ts'
+import { convertStored } from '../stored-form.ts'
 
 export async function list(ctx: RequestContext): Promise<Reply> {
   chooseMedia(ctx)
@@ -29,6 +30,8 @@ export async function readCollection(
       const items = stored !== undefined && predicate?.(stored) !== false ? [stored] : []
       return { items, revision: server.cacher.revision }
     }
+    if (predicate !== undefined && resource.conversion !== undefined)
+      await convertStored([...server.cacher.list(prefix)], resource)
     return await server.storage.list({
       prefix,
       consistency,

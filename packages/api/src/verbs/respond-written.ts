@@ -6,7 +6,10 @@ import type { Reply } from '../exchange.ts'
 import { respondObject, respondStored } from '../respond.ts'
 import type { Written } from '../write.ts'
 
-export function respondWritten(ctx: RequestContext, { stored, object, created }: Written): Reply {
+export function respondWritten(
+  ctx: RequestContext,
+  { stored, object, created }: Written,
+): Reply | Promise<Reply> {
   const code = created ? 201 : 200
   return stored === undefined ? respondObject(ctx, object, code) : respondStored(ctx, stored, code)
 }

@@ -9,7 +9,7 @@ import { decodeBody } from '../decode.ts'
 import { methodNotAllowed, toStatus } from '../errors.ts'
 import type { Reply } from '../exchange.ts'
 import { chooseMedia, respondObject, respondStored } from '../respond.ts'
-import { decodeStored, keyOf } from '../stored-form.ts'
+import { convertStored, decodeStored, keyOf } from '../stored-form.ts'
 
 export async function getSubresource(ctx: RequestContext): Promise<Reply> {
   const { subresource, resource } = ctx
@@ -47,6 +47,7 @@ async function parentOf(ctx: RequestContext, resourceVersion: string): Promise<S
       signal: ctx.request.signal,
     })
     if (stored === undefined) throw notFound(resource.gvr, info.name)
+    await convertStored([stored], resource)
     return stored
   } catch (error) {
     throw toStatus(error, { gr: resource.gvr, name: info.name, verb: 'get' })

@@ -17,6 +17,7 @@ import type { RequestContext } from '../context.ts'
 import { statusOf, toStatus } from '../errors.ts'
 import type { Reply, Sink } from '../exchange.ts'
 import { chooseMedia, includeObjectOf } from '../respond.ts'
+import { convertStored } from '../stored-form.ts'
 import { bookmarkFrame, eventFrame, type FrameShape, statusFrame } from '../watch-frame.ts'
 
 export async function watch(ctx: RequestContext): Promise<Reply> {
@@ -68,6 +69,8 @@ class WatchStream implements WatchSink {
   #early: Buffer[] = []
   #sentColumns = false
   #ended = false
+  /** True while events that were handed over wait for a webhook to convert their objects. */
+  #converting = false
   #timers: NodeJS.Timeout[] = []
 
   constructor(shape: FrameShape, options: ListOptions) {
@@ -99,10 +102,35 @@ class WatchStream implements WatchSink {
       this.#timers.push(setInterval(() => this.#bookmark(), BOOKMARK_INTERVAL_MS))
     }
     for (const timer of this.#timers) timer.unref()
-    this.watcher?.resume()
+    if (!this.#converting) this.watcher?.resume()
   }
 
   onEvents(items: readonly WatchItem[]): false | undefined {
+    const { resource } = this.#shape
+    if (resource.conversion === undefined) return this.#write(items)
+    const objects = items.flatMap(item => (item.type === 'INITIAL_EVENTS_END' ? [] : item.object))
+    const wait = convertStored(objects, resource)
+    if (wait === undefined) return this.#write(items)
+    void this.#writeConverted(wait, [...items])
+    return false
+  }
+
+  /** The watcher stands still until the webhook has answered: its queue, bounded as ever, keeps the order. */
+  async #writeConverted(wait: Promise<void>, items: readonly WatchItem[]): Promise<void> {
+    this.#converting = true
+    try {
+      await wait
+      this.#converting = false
+    } catch (error) {
+      this.#converting = false
+      if (this.#ended) return
+      this.#last(statusOf(error))
+      return this.#finish()
+    }
+    if (!this.#ended && this.#write(items) !== false) this.watcher?.resume()
+  }
+
+  #write(items: readonly WatchItem[]): false | undefined {
     const frames = items.map(item => this.#frame(item))
     if (this.#sink === undefined) {
       this.#early.push(...frames)
@@ -138,7 +166,7 @@ class WatchStream implements WatchSink {
   }
 
   #bookmark(): void {
-    const revision = this.watcher?.bookmark()
+    const revision = this.#converting ? undefined : this.watcher?.bookmark()
     if (revision !== undefined) this.#sink?.write(bookmarkFrame(this.#shape, revision, false))
   }
 
