@@ -24,6 +24,8 @@ const modules = join(root, 'node_modules')
 const stamp = join(modules, '.podless-installed')
 const cache = join(root, '.cache')
 const lock = join(cache, 'install.lock')
+const CLI = 'packages/cli/src/main.ts'
+const BUNDLE = 'packages/cli/dist/main.js'
 const EX_UNAVAILABLE = 69
 /** The first release that runs TypeScript without a flag. */
 const NODE_MIN = [22, 18]
@@ -186,16 +188,22 @@ function recordedNode() {
   return path !== '' && existsSync(path) ? path : undefined
 }
 
+/** Right after an install the bundle is as new as the sources; later ./podless compares the two. */
+function entryOf(argument, isFresh) {
+  return isFresh && argument === CLI && existsSync(join(root, BUNDLE)) ? BUNDLE : argument
+}
+
 async function main() {
-  if (!isInstalled()) await ensureInstalled()
+  const isFresh = !isInstalled()
+  if (isFresh) await ensureInstalled()
   let node = recordedNode()
   if (node === undefined) {
     const found = findNode()
     writeFileSync(stamp, `${found}\n`)
     node = found.startsWith('node_modules') ? join(root, found) : found
   }
-  const [entry = 'packages/cli/src/main.ts', ...args] = process.argv.slice(2)
-  run(node, entry, args)
+  const [entry = CLI, ...args] = process.argv.slice(2)
+  run(node, entryOf(entry, isFresh), args)
 }
 
 try {

@@ -87,7 +87,7 @@ const IMPORTING_HOMES: Readonly<Record<string, RegExp>> = {
   '@peculiar/x509': /^packages\/identity\//,
   ajv: /^packages\/(cli\/src|api\/src\/config)/,
   cockatiel: /^packages\/storage\/src\/etcd/,
-  commander: /^packages\/cli\/src\/main/,
+  commander: /^packages\/cli\/src\//,
   esbuild: /^scripts\//,
   etcd3: /^packages\/storage\/src\/etcd/,
   express: /^packages\/api\/src\/(server|web)/,
