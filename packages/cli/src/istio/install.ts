@@ -48,10 +48,11 @@ export async function install(options: InstallOptions): Promise<void> {
   }
 }
 
-async function installInto(
+/** Applies the CRDs and the minimal set; returns when all CRDs are served. */
+export async function installInto(
   client: ServerClient,
   crds: readonly JsonObject[],
-  options: InstallOptions,
+  options: Pick<InstallOptions, 'clusterId' | 'revision' | keyof MeshSettings>,
 ): Promise<readonly Applied[]> {
   const results: Applied[] = []
   const apply = async (path: string, body: JsonObject): Promise<void> => {

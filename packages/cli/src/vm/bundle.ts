@@ -32,7 +32,8 @@ export async function bundle(name: string, options: BundleOptions): Promise<void
   }
 }
 
-async function readBundle(
+/** The bundle's files with a fresh token, by name. */
+export async function readBundle(
   client: ServerClient,
   name: string,
   { namespace, expirationSeconds }: { namespace: string; expirationSeconds: number },

@@ -59,8 +59,15 @@ export function printJoinLine(
     printJson({ name, namespace, group, line, expires: expires.toISOString() })
     return
   }
+  if (isLoopback(vm.server))
+    process.stderr.write(
+      `note: only this machine reaches ${vm.server}; for other VMs start podless up --bind 0.0.0.0 --advertise HOST:PORT\n`,
+    )
   process.stderr.write(
     `paste this line into a shell on ${vm.name}; it works once, within ${options.joinTtl}:\n`,
   )
   process.stdout.write(`${line}\n`)
 }
+
+const isLoopback = (url: string): boolean =>
+  /^(?:127\.|localhost$|\[::1\]$)/.test(new URL(url).hostname)
