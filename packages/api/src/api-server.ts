@@ -18,6 +18,7 @@ import { terminatingCrdStep } from './admission/terminating-crd.ts'
 import { validatingPolicyStep } from './admission/validating-policy.ts'
 import { webhookStep } from './admission/webhook.ts'
 import { WebhookClient } from './admission/webhook-client.ts'
+import { Audit, type AuditOptions } from './audit/audit.ts'
 import { type Authenticator, createAuthenticator, createTokenService } from './auth/authenticate.ts'
 import { RbacAuthorizer } from './auth/authorize.ts'
 import { bootstrap } from './bootstrap.ts'
@@ -55,6 +56,8 @@ export interface ApiServerOptions {
   readonly rootCa: string
   readonly tokens: ServiceAccountTokens
   readonly log: Log
+  /** Nothing is audited without it. */
+  readonly audit?: Pick<AuditOptions, 'policy' | 'write'>
   readonly now: () => Date
   /** The cache's view can no longer be trusted: the process has to end. */
   readonly onFatal: (error: unknown) => void
@@ -80,6 +83,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const registry = new Registry()
   registry.replace('', builtinResources())
   const objects = new Objects({ storage, registry, now })
+  const webhooks = webhookClient(config, objects, registry)
   const addresses = new ClusterIpAllocator(config.serviceClusterIpRange, randomBelow)
   const authorizer = new RbacAuthorizer()
   feed(cacher, registry, addresses, authorizer)
@@ -98,12 +102,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     authorizer,
     metrics,
     objects,
+    webhooks,
     advertised,
     started,
   })
 
   await bootstrap({ objects, serverAddress: addresses.serverAddress, port: config.port })
-  const loops = startLoops(options, objects, registry)
+  const loops = startLoops(options, objects, registry, webhooks)
   // Everything stored before this start is served before the first client connects.
   await Promise.all(loops.map(loop => loop.idle()))
   listener = await listen({
@@ -147,6 +152,7 @@ interface Parts extends ApiServerOptions {
   readonly authorizer: RbacAuthorizer
   readonly metrics: Metrics
   readonly objects: Objects
+  readonly webhooks: WebhookClient
   readonly advertised: () => string
   readonly started: { readonly ready: boolean }
 }
@@ -184,6 +190,7 @@ function chainState(parts: Parts): ChainState {
     now,
     random: randomBelow,
     authenticator: authenticatorOf(parts, services.tokens),
+    audit: auditOf(parts),
     pages: new Pages({
       discovery,
       openApi: new OpenApi(registry),
@@ -199,6 +206,18 @@ function chainState(parts: Parts): ChainState {
       }),
     }),
   }
+}
+
+function auditOf({ audit, registry, now }: Parts): Audit | undefined {
+  if (audit === undefined) return undefined
+  return new Audit({
+    ...audit,
+    now,
+    kindOf: info => {
+      const resource = registry.lookup(info)
+      return resource === undefined ? undefined : { ...info, kind: resource.names.kind }
+    },
+  })
 }
 
 function authenticatorOf(
@@ -238,7 +257,23 @@ function servicesOf({
   }
 }
 
-function admissionOf({ storage, objects, registry, config, log }: Parts): AdmissionChain {
+/** Calls webhooks of admission and conversion, wherever their Services can be reached. */
+function webhookClient(config: ServerConfig, objects: Objects, registry: Registry): WebhookClient {
+  const core = (resource: string): Resource =>
+    must(registry, { group: '', version: 'v1', resource })
+  const slices = must(registry, {
+    group: 'discovery.k8s.io',
+    version: 'v1',
+    resource: 'endpointslices',
+  })
+  return new WebhookClient(config.serviceResolver, {
+    service: (namespace, name) => objects.get(core('services'), namespace, name),
+    endpointSlices: namespace => objects.list(slices, namespace),
+    endpoints: (namespace, name) => objects.get(core('endpoints'), namespace, name),
+  })
+}
+
+function admissionOf({ storage, objects, registry, webhooks: client, log }: Parts): AdmissionChain {
   const core = (resource: string): Resource =>
     must(registry, { group: '', version: 'v1', resource })
   const webhooks = (resource: string): Resource =>
@@ -254,16 +289,6 @@ function admissionOf({ storage, objects, registry, config, log }: Parts): Admiss
     const stored = await storage.get(keyOf(namespaces, '', name))
     return stored === undefined ? undefined : decodeStored(stored, namespaces)
   }
-  const slices = must(registry, {
-    group: 'discovery.k8s.io',
-    version: 'v1',
-    resource: 'endpointslices',
-  })
-  const client = new WebhookClient(config.serviceResolver, {
-    service: (namespace, name) => objects.get(core('services'), namespace, name),
-    endpointSlices: namespace => objects.list(slices, namespace),
-    endpoints: (namespace, name) => objects.get(core('endpoints'), namespace, name),
-  })
   return new AdmissionChain([
     terminatingCrdStep,
     namespaceLifecycle(getNamespace),
@@ -332,6 +357,7 @@ function startLoops(
   { log, rootCa, tokens }: ApiServerOptions,
   objects: Objects,
   registry: Registry,
+  caller: WebhookClient,
 ): Loop[] {
   const core = (resource: string): Resource =>
     must(registry, { group: '', version: 'v1', resource })
@@ -343,6 +369,7 @@ function startLoops(
         version: 'v1',
         resource: 'customresourcedefinitions',
       }),
+      caller,
       log,
     ),
     startNamespaceController({

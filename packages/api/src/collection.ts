@@ -10,7 +10,14 @@ import {
 import type { Predicate, StoredObject } from '@podless/storage'
 import type { RequestContext } from './context.ts'
 import type { Resource } from './resource.ts'
-import { decodeStored, decodeUnconverted, isReadable, keyOf, prefixOf, servedForm } from './stored-form.ts'
+import {
+  decodeStored,
+  decodeUnconverted,
+  isReadable,
+  keyOf,
+  prefixOf,
+  servedForm,
+} from './stored-form.ts'
 
 export interface Collection {
   /** With trailing slash. */

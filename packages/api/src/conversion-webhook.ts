@@ -6,12 +6,16 @@ import { randomUUID } from 'node:crypto'
 import {
   apiVersionOf,
   cloneJson,
+  equalJson,
   failure,
+  formatFieldError,
   isObject,
   type JsonObject,
   type JsonValue,
   type KubeObject,
-  validateObjectMeta,
+  type ObjectMeta,
+  validateAnnotations,
+  validateLabels,
 } from '@podless/apimachinery'
 import { type WebhookClient, WebhookUnreachable } from './admission/webhook-client.ts'
 import type { WebhookClientConfig } from './admission/webhook-config.ts'
@@ -173,18 +177,19 @@ function keptMetadata(original: KubeObject, converted: JsonObject): JsonObject |
     }
     metadata[field] = words
   }
-  return invalidWords(original, metadata) ?? metadata
+  return invalidWords(original, metadata as ObjectMeta) ?? metadata
 }
 
-/** What is wrong with labels and annotations that was not wrong before. */
-function invalidWords(original: KubeObject, metadata: JsonObject): string | undefined {
-  const { name } = original.metadata
-  const errors = validateObjectMeta(
-    { name, labels: metadata.labels, annotations: metadata.annotations } as KubeObject['metadata'],
-    { namespaced: false, validateName: () => [] },
-  )
+/** What is wrong with labels and annotations that the webhook changed: of one field only, as upstream. */
+function invalidWords(original: KubeObject, metadata: ObjectMeta): string | undefined {
+  const { labels, annotations } = original.metadata
+  const errors = equalJson(metadata.labels ?? {}, labels ?? {})
+    ? []
+    : validateLabels(metadata.labels, 'metadata.labels')
+  if (errors.length === 0 && !equalJson(metadata.annotations ?? {}, annotations ?? {}))
+    errors.push(...validateAnnotations(metadata.annotations, 'metadata.annotation'))
   if (errors.length === 0) return undefined
-  const texts = errors.map(({ field, detail }) => `${field}: Invalid value: ${detail}`)
+  const texts = [...new Set(errors.map(formatFieldError))]
   return texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`
 }
 

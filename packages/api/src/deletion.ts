@@ -12,7 +12,12 @@ import {
 } from '@podless/apimachinery'
 import type { Storage, StoredObject } from '@podless/storage'
 import type { Resource } from './resource.ts'
-import { convertForStorage, decodeUnconverted, encodeUnconverted, readStored } from './stored-form.ts'
+import {
+  convertForStorage,
+  decodeUnconverted,
+  encodeUnconverted,
+  readStored,
+} from './stored-form.ts'
 import { isReadyToGo, timestamp } from './write.ts'
 
 export type DeleteOutcome =

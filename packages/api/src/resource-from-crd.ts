@@ -16,6 +16,11 @@ import {
   type SchemaNode,
   simplePath,
 } from '@podless/apimachinery'
+import {
+  type ConversionCaller,
+  type ConversionWebhook,
+  convertObjects,
+} from './conversion-webhook.ts'
 import { type ScalePaths, scaleDoor, scaleErrors } from './custom-scale.ts'
 import type { Column, Resource, ResourceVerb, StoredSubresource, Subresource } from './resource.ts'
 import { ageOf, NAME } from './resources/columns.ts'
@@ -55,6 +60,7 @@ export interface CrdSpec extends JsonObject {
   }
   versions: CrdVersion[]
   preserveUnknownFields?: boolean
+  conversion?: { strategy: string; webhook?: ConversionWebhook }
 }
 
 /** Upstream's order in discovery. */
@@ -69,21 +75,22 @@ const VERBS: readonly ResourceVerb[] = [
   'watch',
 ]
 
-/** The resources of a CRD whose names are accepted. */
-export function resourcesFromCrd(crd: KubeObject): Resource[] {
+/** The resources of a CRD whose names are accepted. `caller` reaches the webhooks that convert. */
+export function resourcesFromCrd(crd: KubeObject, caller: ConversionCaller): Resource[] {
   const spec = crd.spec as CrdSpec
   const schemaOf = schemasOf(spec)
   return spec.versions
     .filter(({ served }) => served)
-    .map(version => resourceOf(crd, spec, version, schemaOf))
+    .map(version => resourceOf(crd, version, schemaOf, caller))
 }
 
 function resourceOf(
   crd: KubeObject,
-  spec: CrdSpec,
   version: CrdVersion,
   schemaOf: SchemaOf,
+  caller: ConversionCaller,
 ): Resource {
+  const spec = crd.spec as CrdSpec
   const { names, group } = spec
   const storageVersion = spec.versions.find(({ storage }) => storage)?.name ?? version.name
   const schema = (): CustomResourceSchema => schemaOf(version.name)!
@@ -129,6 +136,7 @@ function resourceOf(
       ? {}
       : { openApiSchema: version.schema.openAPIV3Schema }),
     ...storedForms(crd, spec, version, schemaOf),
+    ...conversionOf(spec, version.name, schemaOf, caller),
     ...deprecation(spec, version),
   }
   return resource
@@ -160,6 +168,38 @@ function storedForms(
   }
   if (storage === own) return { onRead }
   return { onRead, onStore: obj => void schemaOf(storage)?.prune(obj) }
+}
+
+/** Both ends are pruned by their schemas, and defaults are those of the version an object is stored in. */
+function conversionOf(
+  spec: CrdSpec,
+  own: string,
+  schemaOf: SchemaOf,
+  caller: ConversionCaller,
+): Pick<Resource, 'conversion'> {
+  const webhook = spec.conversion?.webhook
+  if (spec.conversion?.strategy !== 'Webhook' || webhook === undefined) return {}
+  const { group } = spec
+  const storage = spec.versions.find(other => other.storage)?.name ?? own
+  const to = async (version: string, objects: readonly KubeObject[]): Promise<KubeObject[]> => {
+    const apiVersion = apiVersionOf({ group, version })
+    const made = await convertObjects(caller, webhook, objects, apiVersion)
+    for (const obj of made) schemaOf(version)?.prune(obj)
+    return made
+  }
+  return {
+    conversion: {
+      fromStored: async objects => {
+        for (const obj of objects) {
+          const stored = schemaOf(parseApiVersion(obj.apiVersion)?.version ?? own)
+          stored?.prune(obj)
+          stored?.default(obj)
+        }
+        return await to(own, objects)
+      },
+      toStored: async obj => (await to(storage, [obj]))[0] ?? obj,
+    },
+  }
 }
 
 /** The schema of a version of the same CRD, served or not. */

@@ -181,9 +181,7 @@ export function decodeUnconverted(stored: StoredObject, resource: Resource): Kub
 
 /** The way back of decodeUnconverted. */
 export function encodeUnconverted(obj: KubeObject, resource: Resource): Buffer {
-  return resource.conversion === undefined
-    ? encodeForStorage(obj, resource)
-    : encode(obj, resource)
+  return resource.conversion === undefined ? encodeForStorage(obj, resource) : encode(obj, resource)
 }
 
 function convertBytes(stored: StoredObject, resource: Resource): Buffer {

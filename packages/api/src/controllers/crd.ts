@@ -4,6 +4,7 @@
 
 import { crdApproval, type JsonObject, type KubeObject } from '@podless/apimachinery'
 import type { CacheEvent } from '@podless/storage'
+import type { ConversionCaller } from '../conversion-webhook.ts'
 import type { Log } from '../log.ts'
 import type { Resource } from '../resource.ts'
 import { type CrdSpec, resourcesFromCrd } from '../resource-from-crd.ts'
@@ -29,9 +30,14 @@ const conditionsOf = (crd: KubeObject): readonly Condition[] => statusOf(crd).co
 const isTrue = (crd: KubeObject, type: string): boolean =>
   conditionsOf(crd).some(condition => condition.type === type && condition.status === 'True')
 
-/** Starts the loop. `crds` is the resource of CRDs themselves. */
-export function startCrdController(objects: Objects, crds: Resource, log: Log): Loop {
-  const controller = new CrdController(objects, crds)
+/** Starts the loop. `crds` is the resource of CRDs themselves, `caller` reaches the webhooks that convert. */
+export function startCrdController(
+  objects: Objects,
+  crds: Resource,
+  caller: ConversionCaller,
+  log: Log,
+): Loop {
+  const controller = new CrdController(objects, crds, caller)
   const loop = startLoop({
     name: 'crd',
     cacher: objects.storage.cacher,
@@ -49,10 +55,12 @@ export function startCrdController(objects: Objects, crds: Resource, log: Log): 
 class CrdController {
   readonly #objects: Objects
   readonly #crds: Resource
+  readonly #caller: ConversionCaller
 
-  constructor(objects: Objects, crds: Resource) {
+  constructor(objects: Objects, crds: Resource, caller: ConversionCaller) {
     this.#objects = objects
     this.#crds = crds
+    this.#caller = caller
   }
 
   /** A change of one CRD may free or take names that others of its group want. */
@@ -78,7 +86,7 @@ class CrdController {
 
   #serve(crd: KubeObject | undefined, name: string): void {
     const served = crd !== undefined && isTrue(crd, 'Established')
-    this.#objects.registry.replace(name, served ? resourcesFromCrd(crd) : [])
+    this.#objects.registry.replace(name, served ? resourcesFromCrd(crd, this.#caller) : [])
   }
 
   *#others(group: string, name: string): Generator<KubeObject> {
@@ -121,7 +129,8 @@ class CrdController {
 
   /** What became of the instances; undefined when some are left. */
   async #removeInstances(crd: KubeObject): Promise<Outcome | undefined> {
-    const [resource] = resourcesFromCrd({ ...crd, spec: allServed(crd.spec as CrdSpec) })
+    const spec = allServed(crd.spec as CrdSpec)
+    const [resource] = resourcesFromCrd({ ...crd, spec }, this.#caller)
     if (resource === undefined || !isTrue(crd, 'Established')) return NEVER_ESTABLISHED
     // Where a CRD takes the name of a built-in resource, the objects under its prefix are not its instances.
     const overlaps = this.#objects.registry
