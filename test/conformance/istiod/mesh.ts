@@ -2,11 +2,19 @@
 // istiod.test.ts tells the story; everything started here is ended by close().
 
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiClient } from '../../harness/api-client.ts'
-import { type Child, type Finished, freePorts, run, start } from '../../harness/child-process.ts'
+import {
+  type Child,
+  type Finished,
+  freePorts,
+  run,
+  start,
+  undoAtExit,
+} from '../../harness/child-process.ts'
 import { type EtcdServer, startEtcd } from '../../harness/etcd.ts'
 import { type Istiod, type IstiodPorts, istiodPorts, startIstiod } from '../../harness/istiod.ts'
 import { type Podless, podless, startPodless } from '../../harness/podless.ts'
@@ -31,6 +39,7 @@ export class Mesh {
   readonly #etcd: EtcdServer | undefined
   readonly #network: MeshNetwork | undefined
   readonly #children: Child[] = []
+  readonly #keepFolder: () => void
   readonly istiodPorts: IstiodPorts
   /** Where agents reach istiod. */
   readonly address: string
@@ -48,6 +57,7 @@ export class Mesh {
     ports: IstiodPorts
   }) {
     this.folder = parts.folder
+    this.#keepFolder = undoAtExit(() => rmSync(this.folder, { recursive: true, force: true }))
     this.#engine = parts.engine
     this.#port = parts.port
     this.#etcd = parts.etcd
@@ -196,6 +206,7 @@ export class Mesh {
     await this.#etcd?.child.stop('SIGKILL')
     await this.#network?.close()
     this.#client?.close()
-    if (!keep) await rm(this.folder, { recursive: true, force: true })
+    this.#keepFolder()
+    if (!keep) rmSync(this.folder, { recursive: true, force: true })
   }
 }
