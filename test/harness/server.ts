@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   type ApiServer,
+  type ApiServerOptions,
   createLog,
   serverConfigSchema,
   startApiServer,
@@ -39,6 +40,9 @@ interface StartOptions {
   readonly backend?: Backend
   readonly port?: number
   readonly serviceResolver?: Record<string, string>
+  readonly audit?: ApiServerOptions['audit']
+  /** Takes the log's lines, at level debug; default: warnings go to stderr. */
+  readonly log?: (line: string) => void
 }
 
 const DAY_SECONDS = 86_400
@@ -59,7 +63,12 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
     tls: { key: serving.key, cert: serving.certificate, clientCa: ca },
     rootCa: ca,
     tokens: new ServiceAccountTokens({ key: pki.tokenKey, now }),
-    log: createLog({ write: line => process.stderr.write(line), level: 'warn', now }),
+    log: createLog({
+      write: options.log ?? (line => process.stderr.write(line)),
+      level: options.log === undefined ? 'warn' : 'debug',
+      now,
+    }),
+    ...(options.audit === undefined ? {} : { audit: options.audit }),
     now,
     onFatal: error => {
       throw error

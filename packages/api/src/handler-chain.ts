@@ -12,6 +12,7 @@ import {
   parseGoDurationMs,
   StatusError,
 } from '@podless/apimachinery'
+import type { Audit, AuditedRequest } from './audit/audit.ts'
 import type { Authenticator } from './auth/authenticate.ts'
 import { authorizationError } from './auth/authorize.ts'
 import { impersonate } from './auth/impersonate.ts'
@@ -28,15 +29,28 @@ import { Warnings } from './warnings.ts'
 export interface ChainState extends ServerState {
   readonly authenticator: Authenticator
   readonly pages: Pages
+  /** Absent when nothing is audited. */
+  readonly audit?: Audit | undefined
+}
+
+/** Upstream's limit on an id that a client brings; a longer or odd one is replaced. */
+const AUDIT_ID = /^[\x21-\x7e]{1,64}$/
+
+function auditIdOf(request: Incoming): string {
+  const given = request.header('audit-id')
+  return given !== undefined && AUDIT_ID.test(given) ? given : randomUUID()
 }
 
 /** Answers one request. Whatever goes wrong becomes a Status; nothing is thrown. */
 export async function handle(state: ChainState, request: Incoming): Promise<Reply> {
   const started = performance.now()
-  const auditId = request.header('audit-id') ?? randomUUID()
+  const auditId = auditIdOf(request)
   const info = requestInfo(request.method, request.target)
   const warnings = new Warnings()
-  const reply = await guarded(state, request, info, auditId, text => warnings.add(text))
+  const audited = state.audit?.begin(request, info, auditId)
+  const flow: Flow = { info, auditId, audited, warn: text => warnings.add(text) }
+  const answer = await guarded(state, audited?.request ?? request, flow)
+  const reply = audited === undefined ? answer : audited.answered(answer)
   observe(state, info, reply, performance.now() - started)
   const told = warnings.headers()
   return {
@@ -46,16 +60,19 @@ export async function handle(state: ChainState, request: Incoming): Promise<Repl
   }
 }
 
+/** What goes along with a request. */
+interface Flow {
+  readonly info: RequestInfo
+  readonly auditId: string
+  readonly audited: AuditedRequest | undefined
+  readonly warn: (text: string) => void
+}
+
 /** Panic guard: an unexpected error is logged with its stack, and the client sees none of it. */
-async function guarded(
-  state: ChainState,
-  request: Incoming,
-  info: RequestInfo,
-  auditId: string,
-  warn: (text: string) => void,
-): Promise<Reply> {
+async function guarded(state: ChainState, request: Incoming, flow: Flow): Promise<Reply> {
+  const { info, auditId } = flow
   try {
-    return await serve(state, request, info, warn)
+    return await serve(state, request, flow)
   } catch (error) {
     const status = statusOf(error)
     if (!(error instanceof StatusError)) {
@@ -87,15 +104,12 @@ function negotiatedStatus(error: StatusError, request: Incoming): Reply {
   }
 }
 
-async function serve(
-  state: ChainState,
-  request: Incoming,
-  info: RequestInfo,
-  warn: (text: string) => void,
-): Promise<Reply> {
+async function serve(state: ChainState, request: Incoming, flow: Flow): Promise<Reply> {
+  const { info, warn, audited } = flow
   const authenticated = await state.authenticator.authenticate(request) // 401
+  audited?.authenticated(authenticated)
   const user = impersonate(authenticated, request, state.services.authorizer) // 403
-  authorize(state, user, info) // 403, before a body is read
+  authorize(state, user, flow) // 403, before a body is read
   if (!info.isResource) return await state.pages.serve(request, info, user)
   const served = lookup(state, info) // 404
   if (served === undefined) return NOT_FOUND
@@ -119,7 +133,7 @@ async function serve(
   } satisfies RequestContext)
 }
 
-function authorize(state: ChainState, user: UserInfo, info: RequestInfo): void {
+function authorize(state: ChainState, user: UserInfo, { info, audited }: Flow): void {
   const attributes: AuthorizationRequest = info.isResource
     ? {
         user,
@@ -133,6 +147,7 @@ function authorize(state: ChainState, user: UserInfo, info: RequestInfo): void {
       }
     : { user, verb: info.verb, path: info.path }
   const { allowed, reason } = state.services.authorizer.authorize(attributes)
+  audited?.decided(user, allowed, reason)
   if (!allowed) throw authorizationError(attributes, reason)
 }
 

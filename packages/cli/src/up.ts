@@ -29,11 +29,12 @@ import {
   openEtcd,
   StorageError,
 } from '@podless/storage'
+import { type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.ts'
 import { CliError, EXIT } from './exit.ts'
 import { collectWhenIdle } from './idle-memory.ts'
 import { readFileOption } from './read-file-option.ts'
 
-export interface UpOptions {
+export interface UpOptions extends AuditLogOptions {
   readonly data: string
   readonly bind: string
   readonly port: string
@@ -58,6 +59,7 @@ export async function up(options: UpOptions): Promise<void> {
   const config = configOf(options)
   const log = createLog({ write: line => process.stderr.write(line), level: options.logLevel, now })
   const data = resolve(options.data)
+  const audit = await openAuditLog(options, log)
   await makeDataFolder(data)
   const pki = await explained(() => openPki(data, { now: now() }))
   const backend = await explained(() => openBackend(options, data))
@@ -69,6 +71,7 @@ export async function up(options: UpOptions): Promise<void> {
     pki,
     backend,
     log,
+    audit,
     now,
     onFatal: fatal => stop.resolve({ fatal }),
   })
@@ -81,6 +84,7 @@ export async function up(options: UpOptions): Promise<void> {
   const { fatal } = await stop.promise
   await server.close(DRAIN_MS)
   await backend.close()
+  await audit?.file.close()
   if (fatal === undefined) return
   throw new CliError(
     EXIT.internal,
@@ -165,6 +169,7 @@ interface StartOptions {
   readonly pki: Pki
   readonly backend: Backend
   readonly log: ReturnType<typeof createLog>
+  readonly audit: AuditLog | undefined
   readonly now: () => Date
   readonly onFatal: (error: unknown) => void
 }
@@ -174,6 +179,7 @@ async function start({
   pki,
   backend,
   log,
+  audit,
   now,
   onFatal,
 }: StartOptions): Promise<ApiServer> {
@@ -189,6 +195,9 @@ async function start({
       rootCa,
       tokens: new ServiceAccountTokens({ key: pki.tokenKey, now }),
       log,
+      ...(audit === undefined
+        ? {}
+        : { audit: { policy: audit.policy, write: line => audit.file.write(line) } }),
       now,
       onFatal,
     })

@@ -32,6 +32,12 @@ export function addUp(root: Command): void {
       'range for ClusterIPs',
       'SERVICE_CLUSTER_IP_RANGE',
     ).default('10.96.0.0/12'),
+    option('--audit-log <file>', 'record requests in this file', 'AUDIT_LOG'),
+    option('--audit-policy <file>', 'which, as an audit.k8s.io/v1 Policy', 'AUDIT_POLICY'),
+    option('--audit-log-maxsize <mib>', 'rotate it over this size', 'AUDIT_LOG_MAXSIZE').default(
+      '100',
+    ),
+    option('--audit-log-maxbackup <n>', 'old files to keep', 'AUDIT_LOG_MAXBACKUP').default('10'),
     option('--log-level <level>', 'what goes to stderr', 'LOG_LEVEL')
       .choices(['debug', 'info', 'warn', 'error'])
       .default('warn'),
