@@ -38,6 +38,11 @@ const USER_TTL = '24h'
 const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/
 
 export async function kubeconfig(who: string, options: KubeconfigOptions): Promise<void> {
+  process.stdout.write(await createKubeconfig(who, options))
+}
+
+/** The kubeconfig's text. Needs a data folder in which the server has started once. */
+export async function createKubeconfig(who: string, options: KubeconfigOptions): Promise<string> {
   const data = resolve(options.data)
   const pki = await openExisting(data)
   const admin = await readServerAccess(join(data, 'admin.kubeconfig'))
@@ -48,14 +53,13 @@ export async function kubeconfig(who: string, options: KubeconfigOptions): Promi
       ? certificateOf(pki, who, options)
       : await tokenOf(new ServerClient(admin), account[1]!, account[2]!, options)
   const namespace = options.namespace ?? account?.[1]
-  const text = kubeconfigText({
+  return kubeconfigText({
     name: PROFILES[who] === undefined ? who : `podless-${who}`,
     server,
     ca: pki.authority.certificate,
     user,
     ...(namespace === undefined ? {} : { namespace }),
   })
-  process.stdout.write(text)
 }
 
 async function openExisting(data: string): Promise<Pki> {
