@@ -63,6 +63,7 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
     tls: { key: serving.key, cert: serving.certificate, clientCa: ca },
     rootCa: ca,
     tokens: new ServiceAccountTokens({ key: pki.tokenKey, now }),
+    issuer: () => pki.authority,
     log: createLog({
       write: options.log ?? (line => process.stderr.write(line)),
       level: options.log === undefined ? 'warn' : 'debug',

@@ -3,7 +3,7 @@
 
 import { randomInt } from 'node:crypto'
 import type { GroupVersionResource, KubeObject } from '@podless/apimachinery'
-import type { ServiceAccountTokens } from '@podless/identity'
+import type { Issuer, ServiceAccountTokens } from '@podless/identity'
 import {
   type Backend,
   type Cacher,
@@ -23,6 +23,7 @@ import { type Authenticator, createAuthenticator, createTokenService } from './a
 import { RbacAuthorizer } from './auth/authorize.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { ServerConfig } from './config.ts'
+import { startCertificateSigner } from './controllers/certificate-signer.ts'
 import { startCrdController } from './controllers/crd.ts'
 import { startGarbageCollector } from './controllers/garbage-collector.ts'
 import type { Loop } from './controllers/loop.ts'
@@ -55,6 +56,8 @@ export interface ApiServerOptions {
   /** PEM that clients verify the server with; published as kube-root-ca.crt. */
   readonly rootCa: string
   readonly tokens: ServiceAccountTokens
+  /** Signs approved certificate requests; without it they wait. */
+  readonly issuer?: () => Issuer
   readonly log: Log
   /** Nothing is audited without it. */
   readonly audit?: Pick<AuditOptions, 'policy' | 'write'>
@@ -75,9 +78,38 @@ export interface ApiServer {
   close(graceMs: number): Promise<void>
 }
 
-/** Opens the cache, starts the loops and listens. Resolves when /readyz answers ok. */
+/**
+ * Listens, opens the cache and starts the loops. Resolves when /readyz answers ok; requests that come before wait for
+ * that. Rejects with the socket's error (EADDRINUSE, EACCES) before the store is touched.
+ */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { config, backend, log, now, onFatal } = options
+  const { config, log } = options
+  const served = Promise.withResolvers<ChainState>()
+  const listener = await listen({
+    bind: config.bind,
+    port: config.port,
+    tls: options.tls,
+    handle: async request => await handle(await served.promise, request),
+    onClientError: error => log.debug('client connection failed', { why: error.message }),
+    onAnswerError: error => log.error('an answer could not be written', error),
+  })
+  try {
+    return await startBehind(options, listener, served.resolve)
+  } catch (error) {
+    served.promise.catch(() => undefined)
+    served.reject(error)
+    await listener.close(0)
+    throw error
+  }
+}
+
+/** Everything behind the listener, in the order it starts. */
+async function startBehind(
+  options: ApiServerOptions,
+  listener: Listener,
+  serve: (state: ChainState) => void,
+): Promise<ApiServer> {
+  const { config, backend, now, onFatal } = options
   const cacher = await openCacher(backend, { now: () => performance.now(), onFatal })
   const storage = createStorage(backend, cacher)
   const registry = new Registry()
@@ -88,9 +120,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const authorizer = new RbacAuthorizer()
   feed(cacher, registry, addresses, authorizer)
 
-  let listener: Listener | undefined
   const advertised = (): string =>
-    config.advertise ?? `${reachable(config.bind)}:${listener?.port ?? config.port}`
+    config.advertise ?? `${reachable(config.bind)}:${listener.port}`
   const metrics = new Metrics()
   const started = { ready: false }
   const state = chainState({
@@ -107,18 +138,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     started,
   })
 
-  await bootstrap({ objects, serverAddress: addresses.serverAddress, port: config.port })
+  await bootstrap({ objects, serverAddress: addresses.serverAddress, port: listener.port })
   const loops = startLoops(options, objects, registry, webhooks)
   // Everything stored before this start is served before the first client connects.
   await Promise.all(loops.map(loop => loop.idle()))
-  listener = await listen({
-    bind: config.bind,
-    port: config.port,
-    tls: options.tls,
-    handle: request => handle(state, request),
-    onClientError: error => log.debug('client connection failed', { why: error.message }),
-    onAnswerError: error => log.error('an answer could not be written', error),
-  })
+  serve(state)
   started.ready = true
   observe(metrics, cacher)
   return {
@@ -354,7 +378,7 @@ function feed(
 }
 
 function startLoops(
-  { log, rootCa, tokens }: ApiServerOptions,
+  { log, rootCa, tokens, issuer }: ApiServerOptions,
   objects: Objects,
   registry: Registry,
   caller: WebhookClient,
@@ -389,6 +413,9 @@ function startLoops(
       }),
       log,
     ),
+    ...(issuer === undefined
+      ? []
+      : [startCertificateSigner({ objects, requests: signingRequests(registry), issuer, log })]),
     startServiceAccountTokens({
       objects,
       secrets: core('secrets'),
@@ -401,6 +428,13 @@ function startLoops(
     startGarbageCollector(objects, log),
   ]
 }
+
+const signingRequests = (registry: Registry): Resource =>
+  must(registry, {
+    group: 'certificates.k8s.io',
+    version: 'v1',
+    resource: 'certificatesigningrequests',
+  })
 
 function observe(metrics: Metrics, cacher: Cacher): void {
   metrics.gauge('process_resident_memory_bytes', () => process.memoryUsage.rss())

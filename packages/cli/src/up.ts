@@ -194,6 +194,7 @@ async function start({
       tls: { key: serving.key, cert: serving.certificate, clientCa: rootCa },
       rootCa,
       tokens: new ServiceAccountTokens({ key: pki.tokenKey, now }),
+      issuer: () => pki.authority,
       log,
       ...(audit === undefined
         ? {}

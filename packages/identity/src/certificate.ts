@@ -76,7 +76,8 @@ interface Subject {
 }
 
 interface Template {
-  readonly subject: Subject
+  /** A distinguished name, DER. */
+  readonly subject: Buffer
   readonly publicKey: KeyObject
   readonly notBefore: Date
   readonly notAfter: Date
@@ -91,7 +92,7 @@ export function createAuthorityCertificate(options: {
   readonly now: Date
   readonly ttlSeconds: number
 }): string {
-  const subject = { commonName: options.commonName }
+  const subject = distinguishedName({ commonName: options.commonName })
   const keyId = keyIdentifier(options.publicKey)
   return signCertificate(
     {
@@ -105,7 +106,7 @@ export function createAuthorityCertificate(options: {
         extension(OID.subjectKeyIdentifier, octetString(keyId)),
       ],
     },
-    { name: distinguishedName(subject), key: options.key },
+    { name: subject, key: options.key },
   )
 }
 
@@ -251,21 +252,41 @@ interface Leaf {
 }
 
 function createLeaf(issuer: Issuer, leaf: Leaf): KeyedCertificate {
-  const authority = new X509Certificate(issuer.certificate)
   const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const certificate = signLeaf(issuer, {
+    ...leaf,
+    subject: distinguishedName(leaf.subject),
+    publicKey: pair.publicKey,
+    // digitalSignature: bit 0.
+    keyUsage: bitString(Buffer.from([0b10000000]), 7),
+  })
+  return { certificate, key: privateKeyPem(pair.privateKey) }
+}
+
+function signLeaf(
+  issuer: Issuer,
+  leaf: Omit<Leaf, 'subject'> & {
+    readonly subject: Buffer
+    readonly publicKey: KeyObject
+    /** A bit string; without it any use that the extended usage names is fine. */
+    readonly keyUsage: Buffer | undefined
+  },
+): string {
+  const authority = new X509Certificate(issuer.certificate)
   const life = validity(leaf.now, leaf.ttlSeconds)
   const authorityEnd = new Date(authority.validTo)
-  const certificate = signCertificate(
+  return signCertificate(
     {
       subject: leaf.subject,
-      publicKey: pair.publicKey,
+      publicKey: leaf.publicKey,
       notBefore: life.notBefore,
       // A leaf that outlives its authority could not be verified in its last days.
       notAfter: life.notAfter < authorityEnd ? life.notAfter : authorityEnd,
       extensions: [
         extension(OID.basicConstraints, sequence(), 'critical'),
-        // digitalSignature: bit 0.
-        extension(OID.keyUsage, bitString(Buffer.from([0b10000000]), 7), 'critical'),
+        ...(leaf.keyUsage === undefined
+          ? []
+          : [extension(OID.keyUsage, leaf.keyUsage, 'critical')]),
         extension(OID.extendedKeyUsage, sequence(oid(leaf.usage))),
         extension(
           OID.authorityKeyIdentifier,
@@ -276,7 +297,32 @@ function createLeaf(issuer: Issuer, leaf: Leaf): KeyedCertificate {
     },
     { name: subjectOf(authority), key: issuer.key },
   )
-  return { certificate, key: privateKeyPem(pair.privateKey) }
+}
+
+/** A client certificate for a key and a subject that somebody else made; see certificate-request.ts. */
+export function createRequestedCertificate(
+  issuer: Issuer,
+  request: {
+    /** A distinguished name, DER. */
+    readonly subject: Buffer
+    readonly publicKey: KeyObject
+    readonly subjectAltName?: Buffer
+    readonly usages: readonly ('digital signature' | 'key encipherment')[]
+    readonly now: Date
+    readonly ttlSeconds: number
+  },
+): string {
+  const { usages, subjectAltName } = request
+  // digitalSignature is bit 0, keyEncipherment bit 2.
+  const bits =
+    (usages.includes('digital signature') ? 0x80 : 0) |
+    (usages.includes('key encipherment') ? 0x20 : 0)
+  return signLeaf(issuer, {
+    ...request,
+    usage: OID.clientAuth,
+    keyUsage: bits === 0 ? undefined : bitString(Buffer.from([bits]), (bits & 0x20) === 0 ? 7 : 5),
+    extensions: subjectAltName === undefined ? [] : [extension(OID.subjectAltName, subjectAltName)],
+  })
 }
 
 /** The issuer's subject must be repeated byte for byte, so it is built the way createAuthorityCertificate built it. */
@@ -302,7 +348,7 @@ function signCertificate(
     algorithm,
     issuer.name,
     sequence(time(template.notBefore), time(template.notAfter)),
-    distinguishedName(template.subject),
+    template.subject,
     template.publicKey.export({ type: 'spki', format: 'der' }),
     explicit(3, sequence(...template.extensions)),
   )

@@ -1,5 +1,6 @@
 // The package's public face: who you are, on paper. Grouped by file.
 export * from './ca.ts'
 export * from './certificate.ts'
+export * from './certificate-request.ts'
 export * from './kubeconfig.ts'
 export * from './service-account-token.ts'

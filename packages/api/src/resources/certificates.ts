@@ -16,6 +16,7 @@ import {
   notSupported,
   required,
 } from '@podless/apimachinery'
+import { parseCertificateRequest } from '@podless/identity'
 import type { Resource, RuleContext, StoredSubresource, Strategy } from '../resource.ts'
 import { allButFields, builtin } from './builtin.ts'
 import { AGE, column, humanDuration, NAME, textColumn } from './columns.ts'
@@ -24,6 +25,8 @@ import { ensureObject, numberAt, objectsAt, textAt, textsAt } from './reading.ts
 const GROUP = 'certificates.k8s.io'
 const PLURAL = 'certificatesigningrequests'
 const LEGACY_SIGNER = 'kubernetes.io/legacy-unknown'
+const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client'
+const PRIVILEGED_GROUP = 'system:masters'
 const EXPIRATION_SECONDS_MIN = 600
 const USAGES = [
   'any',
@@ -227,8 +230,25 @@ function mayActFor(verb: string, signer: string, { user, services }: RuleContext
   return names.some(name => services.authorizer.authorize({ ...request, name }).allowed)
 }
 
+/** Nobody becomes a member of the group that no rule binds by a signature. Ref: plugin/pkg/admission/certificates */
+function refusePrivilegedSubject(obj: KubeObject): void {
+  const signer = textAt(obj, 'spec.signerName')
+  if (signer !== CLIENT_SIGNER) return
+  const pem = Buffer.from(textAt(obj, 'spec.request'), 'base64').toString('latin1')
+  const request = parseCertificateRequest(pem)
+  if ('error' in request || !request.organizations.includes(PRIVILEGED_GROUP)) return
+  throw forbidden(
+    { group: GROUP, resource: PLURAL },
+    obj.metadata.name ?? '',
+    `use of ${signer} signer with ${PRIVILEGED_GROUP} group is not allowed`,
+  )
+}
+
 function authorizeWrite(obj: KubeObject, old: KubeObject | undefined, ctx: RuleContext): void {
-  if (old === undefined) return
+  if (old === undefined) {
+    refusePrivilegedSubject(obj)
+    return
+  }
   const signer = textAt(old, 'spec.signerName')
   const refuse = (act: string) =>
     forbidden(
