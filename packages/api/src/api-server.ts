@@ -120,8 +120,7 @@ async function startBehind(
   const authorizer = new RbacAuthorizer()
   feed(cacher, registry, addresses, authorizer)
 
-  const advertised = (): string =>
-    config.advertise ?? `${reachable(config.bind)}:${listener.port}`
+  const advertised = (): string => config.advertise ?? `${reachable(config.bind)}:${listener.port}`
   const metrics = new Metrics()
   const started = { ready: false }
   const state = chainState({

@@ -95,7 +95,7 @@ async function openAuthority(directory: string, now: Date): Promise<Issuer> {
   // The key is written first, so a crash in between leaves a key without a certificate.
   if (certificate === undefined) return await certify(paths, key, now)
   if (!matches(certificate, keyText)) {
-    throw new PkiError(`${paths.certificate} and ca.key do not belong together`)
+    throw new PkiError(`${paths.certificate} and ca.key do not belong together; restore both from the same backup`)
   }
   return { certificate, key }
 }
