@@ -1,6 +1,7 @@
-// Prints this machine's figures, one JSON line each. Usage: npm run bench [-- start echo memory istiod-ready]
+// Prints this machine's figures, one JSON line each. Usage: npm run bench [-- start echo memory istiod-ready crds]
 // They are to be read, not to pass or fail: a busy machine doubles them.
 
+import { crds } from './crds.ts'
 import { echo } from './echo.ts'
 import { istiodReady } from './istiod-ready.ts'
 import { memory } from './memory.ts'
@@ -11,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   memory,
   echo,
   'istiod-ready': istiodReady,
+  crds,
 }
 
 const names = process.argv.slice(2)

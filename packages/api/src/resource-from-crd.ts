@@ -75,20 +75,58 @@ const VERBS: readonly ResourceVerb[] = [
   'watch',
 ]
 
-/** The resources of a CRD whose names are accepted. `caller` reaches the webhooks that convert. */
-export function resourcesFromCrd(crd: KubeObject, caller: ConversionCaller): Resource[] {
+/** What Resources of a CRD keep instead of its schemas, which are most of it. */
+export interface CrdSource {
+  /** The CRD again, with its schemas; parsed for the caller. */
+  readonly load: () => KubeObject
+  readonly schemas: CompiledSchemas
+  /** Reaches the webhooks that convert. */
+  readonly caller: ConversionCaller
+}
+
+/** Compiled schemas that are kept, 1 to 2 MiB each for the largest CRDs: those of all CRDs of a mesh. */
+const SCHEMAS_MAX = 64
+
+/** The compiled schemas in use, of all CRDs. The others are made anew when somebody asks for them. */
+export class CompiledSchemas {
+  readonly #kept = new Map<string, CustomResourceSchema>()
+
+  get(key: string, make: () => CustomResourceSchema): CustomResourceSchema {
+    const schema = this.#kept.get(key) ?? make()
+    this.#kept.delete(key)
+    this.#kept.set(key, schema)
+    if (this.#kept.size > SCHEMAS_MAX) this.#kept.delete(this.#kept.keys().next().value ?? '')
+    return schema
+  }
+}
+
+/** The resources of a CRD whose names are accepted. Of the CRD itself they keep nothing but what is small. */
+export function resourcesFromCrd(crd: KubeObject, source: CrdSource): Resource[] {
   const spec = crd.spec as CrdSpec
-  const schemaOf = schemasOf(spec)
-  return spec.versions
+  const shape = schemaShapes(spec)
+  const small = withoutSchemas(crd)
+  const schemaOf = schemasOf(small, source)
+  return (small.spec as CrdSpec).versions
     .filter(({ served }) => served)
-    .map(version => resourceOf(crd, version, schemaOf, caller))
+    .map(version => resourceOf(small, version, shape, schemaOf, source))
+}
+
+const editionOf = ({ metadata }: KubeObject): string => `${metadata.uid}/${metadata.generation}`
+
+function withoutSchemas(crd: KubeObject): KubeObject {
+  const spec = crd.spec as CrdSpec
+  const { name, uid, generation, deletionTimestamp } = crd.metadata
+  const versions = spec.versions.map(({ schema: _schema, ...version }) => version)
+  const metadata = { name, uid, generation, deletionTimestamp } as KubeObject['metadata']
+  return { ...crd, metadata, spec: { ...spec, versions } }
 }
 
 function resourceOf(
   crd: KubeObject,
   version: CrdVersion,
+  shape: SchemaShape,
   schemaOf: SchemaOf,
-  caller: ConversionCaller,
+  source: CrdSource,
 ): Resource {
   const spec = crd.spec as CrdSpec
   const { names, group } = spec
@@ -109,7 +147,7 @@ function resourceOf(
     namespaced: spec.scope === 'Namespaced',
     verbs: VERBS,
     ...(isTerminating(crd) ? { isTerminating: true } : {}),
-    edition: `${crd.metadata.uid}/${crd.metadata.generation}`,
+    edition: editionOf(crd),
     storageVersion,
     keyPrefix: `/registry/${group}/${names.plural}`,
     get schema(): SchemaNode {
@@ -132,14 +170,39 @@ function resourceOf(
     columns: columnsOf(version),
     selectableFields: selectableFieldsOf(version),
     crd: crd.metadata.name ?? '',
-    ...(version.schema?.openAPIV3Schema === undefined
-      ? {}
-      : { openApiSchema: version.schema.openAPIV3Schema }),
-    ...storedForms(crd, spec, version, schemaOf),
-    ...conversionOf(spec, version.name, schemaOf, caller),
+    ...storedForms(crd, version, shape, schemaOf),
+    ...conversionOf(spec, version.name, schemaOf, source.caller),
     ...deprecation(spec, version),
   }
-  return resource
+  if (!shape.present.has(version.name)) return resource
+  return Object.defineProperty(resource, 'openApiSchema', {
+    enumerable: true,
+    get: () => rawSchemaOf(source.load(), version.name) ?? {},
+  })
+}
+
+const rawSchemaOf = (crd: KubeObject, version: string): JsonObject | undefined =>
+  (crd.spec as CrdSpec).versions.find(({ name }) => name === version)?.schema?.openAPIV3Schema
+
+/** What has to be known of schemas before anybody needs one. */
+interface SchemaShape {
+  /** Versions that have a schema. */
+  readonly present: ReadonlySet<string>
+  /** Versions whose schema fills in defaults. */
+  readonly defaulting: ReadonlySet<string>
+  /** True when the versions do not all share one. */
+  readonly differ: boolean
+}
+
+function schemaShapes({ versions }: CrdSpec): SchemaShape {
+  const texts = versions.map(({ schema }) => JSON.stringify(schema ?? null))
+  const named = (holds: (version: CrdVersion, text: string) => boolean): Set<string> =>
+    new Set(versions.filter((version, i) => holds(version, texts[i] ?? '')).map(({ name }) => name))
+  return {
+    present: named(({ schema }) => schema?.openAPIV3Schema !== undefined),
+    defaulting: named((_version, text) => text.includes('"default"')),
+    differ: new Set(texts).size > 1,
+  }
 }
 
 /**
@@ -149,14 +212,13 @@ function resourceOf(
  */
 function storedForms(
   crd: KubeObject,
-  spec: CrdSpec,
   version: CrdVersion,
+  shape: SchemaShape,
   schemaOf: SchemaOf,
 ): Pick<Resource, 'onRead' | 'onStore'> {
+  const spec = crd.spec as CrdSpec
   const changed = (crd.metadata.generation ?? 1) > 1
-  const text = schemaText(version)
-  const differs = spec.versions.some(other => other !== version && schemaText(other) !== text)
-  if (!changed && !differs && !text.includes('"default"')) return {}
+  if (!changed && !shape.differ && !shape.defaulting.has(version.name)) return {}
   const own = version.name
   const storage = spec.versions.find(other => other.storage)?.name ?? own
   const onRead = (obj: KubeObject, storedAs: string): void => {
@@ -205,18 +267,15 @@ function conversionOf(
 /** The schema of a version of the same CRD, served or not. */
 type SchemaOf = (version: string) => CustomResourceSchema | undefined
 
-function schemasOf(spec: CrdSpec): SchemaOf {
-  const made = new Map<string, CustomResourceSchema>()
+function schemasOf(crd: KubeObject, { load, schemas }: CrdSource): SchemaOf {
+  const spec = crd.spec as CrdSpec
+  const edition = editionOf(crd)
+  const preserveUnknownFields = spec.preserveUnknownFields === true
   return name => {
-    const version = spec.versions.find(other => other.name === name)
-    if (version === undefined) return undefined
-    const known = made.get(name)
-    if (known !== undefined) return known
-    const schema = customResourceSchema(version.schema?.openAPIV3Schema, {
-      preserveUnknownFields: spec.preserveUnknownFields === true,
-    })
-    made.set(name, schema)
-    return schema
+    if (!spec.versions.some(other => other.name === name)) return undefined
+    return schemas.get(`${edition}/${name}`, () =>
+      customResourceSchema(rawSchemaOf(load(), name), { preserveUnknownFields }),
+    )
   }
 }
 
@@ -229,8 +288,6 @@ function isTerminating({ metadata, status }: KubeObject): boolean {
       isObject(condition) && condition.type === 'Terminating' && condition.status === 'True',
   )
 }
-
-const schemaText = ({ schema }: CrdVersion): string => JSON.stringify(schema ?? null)
 
 function deprecation(spec: CrdSpec, version: CrdVersion): Pick<Resource, 'deprecationWarning'> {
   if (version.deprecated !== true) return {}

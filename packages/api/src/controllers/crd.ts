@@ -2,13 +2,13 @@
 // deletion removes the instances first. A restart and a second replica take the same path.
 // Calls crd-names.ts and ../resource-from-crd.ts. Ref: apiextensions-apiserver/pkg/controller/{status,establish,finalizer}
 
-import { crdApproval, type JsonObject, type KubeObject } from '@podless/apimachinery'
-import type { CacheEvent } from '@podless/storage'
+import { crdApproval, equalJson, type JsonObject, type KubeObject } from '@podless/apimachinery'
+import type { CacheEvent, StoredObject } from '@podless/storage'
 import type { ConversionCaller } from '../conversion-webhook.ts'
 import type { Log } from '../log.ts'
 import type { Resource } from '../resource.ts'
-import { type CrdSpec, resourcesFromCrd } from '../resource-from-crd.ts'
-import { decodeStored, prefixOf } from '../stored-form.ts'
+import { CompiledSchemas, type CrdSpec, resourcesFromCrd } from '../resource-from-crd.ts'
+import { decodeStored, keyOf, prefixOf } from '../stored-form.ts'
 import { timestamp } from '../write.ts'
 import { acceptNames, type Condition, type CrdNames, setCondition } from './crd-names.ts'
 import { type Loop, startLoop } from './loop.ts'
@@ -29,6 +29,17 @@ const statusOf = (crd: KubeObject): CrdStatus => (crd.status ?? {}) as CrdStatus
 const conditionsOf = (crd: KubeObject): readonly Condition[] => statusOf(crd).conditions ?? []
 const isTrue = (crd: KubeObject, type: string): boolean =>
   conditionsOf(crd).some(condition => condition.type === type && condition.status === 'True')
+
+/** What others of its group have to know of a CRD. */
+interface NamesHeld {
+  readonly names: CrdNames | undefined
+  readonly isAccepted: boolean
+}
+
+const namesHeld = (crd: KubeObject): NamesHeld => ({
+  names: statusOf(crd).acceptedNames,
+  isAccepted: isTrue(crd, 'NamesAccepted'),
+})
 
 /** Starts the loop. `crds` is the resource of CRDs themselves, `caller` reaches the webhooks that convert. */
 export function startCrdController(
@@ -56,6 +67,10 @@ class CrdController {
   readonly #objects: Objects
   readonly #crds: Resource
   readonly #caller: ConversionCaller
+  readonly #schemas = new CompiledSchemas()
+  /** Group -> CRD -> the names it has, as the last event told: a thousand CRDs are not read again for each change. */
+  readonly #names = new Map<string, Map<string, NamesHeld>>()
+  readonly #served = new Set<string>()
 
   constructor(objects: Objects, crds: Resource, caller: ConversionCaller) {
     this.#objects = objects
@@ -67,11 +82,19 @@ class CrdController {
   keysOf({ type, object }: CacheEvent): string[] {
     const crd = decodeStored(object, this.#crds)
     const own = crd.metadata.name ?? ''
-    // Serving follows the event in the same tick; only names and conditions wait for the queue.
-    this.#serve(type === 'DELETED' ? undefined : crd, own)
     const { group } = crd.spec as CrdSpec
-    const waiting = [...this.#others(group, own)].filter(other => !isTrue(other, 'NamesAccepted'))
-    return [own, ...waiting.map(other => other.metadata.name ?? '')]
+    // Serving follows the event in the same tick; only names and conditions wait for the queue.
+    this.#serve(type === 'DELETED' ? undefined : crd, object)
+    const before = this.#names.get(group)?.get(own)
+    const now = type === 'DELETED' ? undefined : namesHeld(crd)
+    this.#hold(group, own, now)
+    // Names that are what they were free nothing and take nothing.
+    if (before !== undefined && now !== undefined && equalJson(before.names, now.names))
+      return [own]
+    const waiting = [...(this.#names.get(group) ?? [])].filter(
+      ([name, { isAccepted }]) => name !== own && !isAccepted,
+    )
+    return [own, ...waiting.map(([name]) => name)]
   }
 
   /** False when instances are left and it has to be asked again. */
@@ -84,22 +107,35 @@ class CrdController {
     return await this.#cleanUp(crd)
   }
 
-  #serve(crd: KubeObject | undefined, name: string): void {
-    const served = crd !== undefined && isTrue(crd, 'Established')
-    this.#objects.registry.replace(name, served ? resourcesFromCrd(crd, this.#caller) : [])
+  #serve(crd: KubeObject | undefined, stored: StoredObject): void {
+    const { name } = stored.header
+    if (crd !== undefined && isTrue(crd, 'Established')) {
+      this.#served.add(name)
+      this.#objects.registry.replace(name, this.#resources(crd, stored))
+    } else if (this.#served.delete(name)) this.#objects.registry.replace(name, [])
   }
 
-  *#others(group: string, name: string): Generator<KubeObject> {
-    for (const crd of this.#objects.list(this.#crds)) {
-      if ((crd.spec as CrdSpec).group === group && crd.metadata.name !== name) yield crd
-    }
+  #resources(crd: KubeObject, stored: StoredObject): Resource[] {
+    return resourcesFromCrd(crd, {
+      load: () => decodeStored(stored, this.#crds),
+      schemas: this.#schemas,
+      caller: this.#caller,
+    })
+  }
+
+  #hold(group: string, name: string, held: NamesHeld | undefined): void {
+    const ofGroup = this.#names.get(group) ?? new Map<string, NamesHeld>()
+    if (held === undefined) ofGroup.delete(name)
+    else ofGroup.set(name, held)
+    if (ofGroup.size === 0) this.#names.delete(group)
+    else this.#names.set(group, ofGroup)
   }
 
   async #acceptNames(crd: KubeObject): Promise<void> {
     const spec = crd.spec as CrdSpec
     const name = crd.metadata.name ?? ''
-    const others = [...this.#others(spec.group, name)].flatMap(
-      other => statusOf(other).acceptedNames ?? [],
+    const others = [...(this.#names.get(spec.group) ?? [])].flatMap(([other, { names }]) =>
+      other === name ? [] : (names ?? []),
     )
     await this.#objects.change(this.#crds, '', name, live => {
       const now = timestamp(this.#objects.now())
@@ -129,8 +165,9 @@ class CrdController {
 
   /** What became of the instances; undefined when some are left. */
   async #removeInstances(crd: KubeObject): Promise<Outcome | undefined> {
-    const spec = allServed(crd.spec as CrdSpec)
-    const [resource] = resourcesFromCrd({ ...crd, spec }, this.#caller)
+    const stored = this.#objects.storage.cacher.get(keyOf(this.#crds, '', crd.metadata.name ?? ''))
+    if (stored === undefined) return COMPLETED
+    const [resource] = this.#resources({ ...crd, spec: allServed(crd.spec as CrdSpec) }, stored)
     if (resource === undefined || !isTrue(crd, 'Established')) return NEVER_ESTABLISHED
     // Where a CRD takes the name of a built-in resource, the objects under its prefix are not its instances.
     const overlaps = this.#objects.registry
