@@ -64,7 +64,8 @@ const BANNED: readonly BannedWord[] = [
     fix: 'handle the error, or let it pass',
   },
   {
-    pattern: /\.message(\.(includes|match|startsWith|endsWith)\(|\s*===\s*['"`])/g,
+    pattern:
+      /(?<!typeof [\w.?]*)\.message(\.(includes|match|startsWith|endsWith)\(|\s*===\s*['"`])/g,
     where: 'code',
     fix: 'decide by the error’s class or code, not by its text',
     except: TEST,

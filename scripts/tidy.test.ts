@@ -31,6 +31,7 @@ test('checkSource() lets good code pass', () => {
         "export const advice = 'no console.log, no process.exit(1), no new Date()'",
         '// A word about Date.now() in a comment harms nobody. TODO(#12): widen.',
         'export type E = Etcd3',
+        "export const isText = typeof status.message === 'string'",
         '',
       ].join('\n'),
     ),
