@@ -3,6 +3,7 @@ export { type ApiServer, type ApiServerOptions, startApiServer } from './api-ser
 export { type AuditFile, openAuditFile } from './audit/audit-file.ts'
 export { type AuditPolicy, DEFAULT_AUDIT_POLICY } from './audit/audit-policy.ts'
 export { ISTIOD_GROUP } from './auth/istiod-policy.ts'
+export { readRules as rulesOf, ruleAllows } from './auth/policy-rule.ts'
 export { type ServerConfig, serverConfigSchema } from './config.ts'
 export { createLog, type Log, type LogLevel } from './log.ts'
 export { createJoinToken, joinSecretName } from './vm/join-token.ts'

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { addIstio } from './commands/istio.ts'
 import { addKubeconfig } from './commands/kubeconfig.ts'
 import { addMesh } from './commands/mesh.ts'
+import { addRbac } from './commands/rbac.ts'
 import { addUp } from './commands/up.ts'
 import { addVm } from './commands/vm.ts'
 import { CliError, EXIT } from './exit.ts'
@@ -13,7 +14,7 @@ function program(): Command {
     .description('A Kubernetes API server with no cluster behind it.')
     .showHelpAfterError('(podless COMMAND --help shows what there is)')
     .exitOverride()
-  for (const add of [addUp, addKubeconfig, addIstio, addVm, addMesh]) add(root)
+  for (const add of [addUp, addKubeconfig, addIstio, addVm, addMesh, addRbac]) add(root)
   return root
 }
 

@@ -44,6 +44,7 @@ export interface Answer {
 interface RequestParts {
   readonly body?: string | JsonObject
   readonly contentType?: string
+  readonly accept?: string
 }
 
 /** Opens the server of --kubeconfig, or the one whose data folder is given. */
@@ -178,7 +179,7 @@ export class ServerClient {
 
   /** One request and its answer, whatever the code. Throws a CliError when nobody answers. */
   async send(method: string, path: string, parts: RequestParts = {}): Promise<Answer> {
-    const { body, contentType = 'application/json' } = parts
+    const { body, contentType = 'application/json', accept = 'application/json' } = parts
     const bytes = typeof body === 'object' ? JSON.stringify(body) : body
     const { token } = this.access
     const { promise, resolve: done, reject } = Promise.withResolvers<Answer>()
@@ -188,7 +189,7 @@ export class ServerClient {
         method,
         agent: this.#agent,
         headers: {
-          accept: 'application/json',
+          accept,
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
           ...(bytes === undefined
             ? {}
