@@ -5,7 +5,7 @@ import {
   badRequest,
   type JsonObject,
   type KubeObject,
-  managerOf,
+  managerName,
   type WriteOptions as ParsedWriteOptions,
 } from '@podless/apimachinery'
 import type { RequestContext } from './context.ts'
@@ -29,7 +29,7 @@ export function writeOptionsOf(
   kind: string,
   options: ParsedWriteOptions,
 ): WriteOptions {
-  const manager = managerOf(options.fieldManager, ctx.request.header('user-agent') ?? '')
+  const manager = managerName(options.fieldManager, ctx.request.header('user-agent'))
   return {
     dryRun: options.dryRun,
     manager,

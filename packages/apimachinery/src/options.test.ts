@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import {
   deleteOptionsFromBody,
   formatResourceVersion,
-  managerOf,
+  managerName,
   parseCreateOptions,
   parseDeleteOptions,
   parseGetOptions,
@@ -122,11 +122,11 @@ test('parsePatchOptions() wants a manager of an apply and force of nothing else'
   )
 })
 
-test('managerOf() falls back to the product of the User-Agent', () => {
-  assert.equal(managerOf('mine', 'kubectl/v1'), 'mine')
-  assert.equal(managerOf('', 'kubectl/v1.36 (linux/amd64)'), 'kubectl')
-  assert.equal(managerOf('', 'Mozilla'), 'Mozilla')
-  assert.equal(managerOf('', 'a\u0007b'), 'a')
+test('managerName() falls back to the product of the User-Agent', () => {
+  assert.equal(managerName('mine', 'kubectl/v1'), 'mine')
+  assert.equal(managerName('', 'kubectl/v1.36 (linux/amd64)'), 'kubectl')
+  assert.equal(managerName('', 'Mozilla'), 'Mozilla')
+  assert.equal(managerName('', 'a\u0007b'), 'a')
 })
 
 test('DeleteOptions from a query and from a body agree', () => {

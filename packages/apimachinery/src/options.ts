@@ -14,7 +14,6 @@ import {
 } from './field-error.ts'
 import { type FieldSelector, parseFieldSelector } from './field-selectors.ts'
 import type { JsonObject } from './json.ts'
-import { byteLength } from './names.ts'
 import { validateFieldManager } from './object-meta.ts'
 import { type LabelSelector, parseLabelSelector } from './selectors.ts'
 import { badRequest, invalid } from './status.ts'
@@ -180,7 +179,7 @@ export type FieldValidation = '' | 'Ignore' | 'Warn' | 'Strict'
 
 export interface WriteOptions {
   readonly dryRun: boolean
-  /** '' when the request names none: managerOf then derives one. */
+  /** '' when the request names none: managerName then derives one. */
   readonly fieldManager: string
   /** '' when the request does not say, which means Warn. */
   readonly fieldValidation: FieldValidation
@@ -248,18 +247,6 @@ function writeErrors(raw: RawWrite, query: URLSearchParams): FieldError[] {
 function dryRunErrors(values: readonly string[]): FieldError[] {
   if (values.every(value => value === 'All')) return []
   return [notSupported('dryRun', [...values], ['All'])]
-}
-
-const MANAGER_BYTES_MAX = 128
-const PRINTABLE_PREFIX = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*/u
-
-/** The field manager of a write: what the request names, or the first word of its User-Agent. */
-export function managerOf(fieldManager: string, userAgent: string): string {
-  if (fieldManager !== '') return fieldManager
-  const product = userAgent.split('/', 1)[0] ?? ''
-  let manager = PRINTABLE_PREFIX.exec(product)?.[0] ?? ''
-  while (byteLength(manager) > MANAGER_BYTES_MAX) manager = manager.slice(0, -1)
-  return manager
 }
 
 // --- delete

@@ -1,6 +1,7 @@
 // The one executable: reads the command line and runs a command. Commands are in commands/, one a file.
 
 import { Command, CommanderError } from 'commander'
+import packageJson from '../package.json' with { type: 'json' }
 import { addIstio } from './commands/istio.ts'
 import { addKubeconfig } from './commands/kubeconfig.ts'
 import { addMesh } from './commands/mesh.ts'
@@ -12,6 +13,7 @@ import { CliError, EXIT } from './exit.ts'
 function program(): Command {
   const root = new Command('podless')
     .description('A Kubernetes API server with no cluster behind it.')
+    .version(packageJson.version)
     .showHelpAfterError('(podless COMMAND --help shows what there is)')
     .exitOverride()
   for (const add of [addUp, addKubeconfig, addIstio, addVm, addMesh, addRbac]) add(root)
