@@ -126,7 +126,7 @@ test('managerName() falls back to the product of the User-Agent', () => {
   assert.equal(managerName('mine', 'kubectl/v1'), 'mine')
   assert.equal(managerName('', 'kubectl/v1.36 (linux/amd64)'), 'kubectl')
   assert.equal(managerName('', 'Mozilla'), 'Mozilla')
-  assert.equal(managerName('', 'a\u0007b'), 'a')
+  assert.equal(managerName('', 'a\u0007b'), 'ab')
 })
 
 test('DeleteOptions from a query and from a body agree', () => {
