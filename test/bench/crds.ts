@@ -2,7 +2,7 @@
 // Gateway API's by kubectl, from the folder in PODLESS_GATEWAY_API. Called by run.ts.
 
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -165,8 +165,10 @@ async function gatewayApi(): Promise<void> {
 
 /** HTTPRoute is too large for the annotation of an apply on the client's side. */
 async function applyCrds(server: Podless, folder: string): Promise<void> {
-  const kubectl = ['--kubeconfig', server.kubeconfig, 'apply', '--server-side', '-k', folder]
-  const { code, stderr } = await run('kubectl', kubectl)
+  const names = (await readdir(folder)).filter(name => name.startsWith('gateway.'))
+  const files = names.flatMap(name => ['-f', join(folder, name)])
+  const kubectl = ['--kubeconfig', server.kubeconfig, 'apply', '--server-side']
+  const { code, stderr } = await run('kubectl', [...kubectl, ...files])
   if (code !== 0) throw new Error(stderr)
 }
 

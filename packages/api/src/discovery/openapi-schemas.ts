@@ -14,11 +14,11 @@ import type { Resource } from '../resource.ts'
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
 const REF = '#/components/schemas/'
+const PATCH = `${META}.Patch`
 /** Types that every document's operations refer to. */
 const SHARED = [
   `${META}.Status`,
   `${META}.DeleteOptions`,
-  `${META}.Patch`,
   `${META}.APIResourceList`,
   `${META}.WatchEvent`,
 ]
@@ -56,6 +56,8 @@ export function schemasOf(resources: readonly Resource[]): JsonObject {
     const schema = builtinOpenApi(name)
     if (schema !== undefined) schemas[name] = schema
   }
+  // A body without a type of its own, which only operations name.
+  schemas[PATCH] = { type: 'object', description: 'The body of a PATCH, by its content type.' }
   return schemas
 }
 

@@ -138,14 +138,15 @@ function fingerprint(resources: readonly Resource[]): string {
 function hashOf(resource: Resource): string {
   const known = resourceHashes.get(resource)
   if (known !== undefined) return known
-  const { gvr, names, namespaced, subresources, openApiSchema } = resource
+  // A CRD's edition stands for its schema, which would have to be read and printed.
+  const { gvr, names, namespaced, subresources, edition = '' } = resource
   const text = JSON.stringify([
     versionInfo().gitVersion,
     gvr,
     names,
     namespaced,
     [...subresources.keys()],
-    openApiSchema ?? null,
+    edition,
   ])
   const made = createHash('sha512').update(text).digest('hex')
   resourceHashes.set(resource, made)
