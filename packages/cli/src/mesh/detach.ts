@@ -42,6 +42,7 @@ export async function meshUpDetached(options: MeshUpOptions): Promise<void> {
     display.say(
       `podless: first mTLS request between two VMs after ${state.firstRequest?.milliseconds} ms, from ${state.firstRequest?.spiffeId}`,
     )
+    background.leave()
     display.say(`  curl ${caller?.url}/${callee?.name}; podless mesh status; podless mesh down`)
   } catch (error) {
     await end(background, READY_MS_MAX)

@@ -28,6 +28,8 @@ export interface Running extends ProcessId {
   readonly running: boolean
   /** Settles when the program has ended; says how. */
   readonly ended: Promise<string>
+  /** Lets this process end before it. */
+  leave(): void
 }
 
 /** Field 22 of /proc/PID/stat, counted after the name, which may hold spaces. Ref: proc_pid_stat(5) */
@@ -61,6 +63,7 @@ export async function launch(options: Launch): Promise<Running> {
       return isRunning(child)
     },
     ended,
+    leave: () => child.unref(),
   }
 }
 

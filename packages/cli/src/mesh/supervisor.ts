@@ -21,6 +21,8 @@ export interface SupervisorOptions {
   readonly now: () => Date
   /** After each change of any component. */
   readonly onChange: () => void
+  /** A component ended that nobody ended; says how. */
+  readonly onEnd: (name: string, how: string) => void
   /** Ends the waiting. */
   readonly signal: AbortSignal
 }
@@ -110,6 +112,7 @@ export class Supervisor {
     while (component.process !== undefined) {
       const how = await component.process.ended
       if (this.#ending) return
+      this.#options.onEnd(component.spec.name, how)
       this.#set(component, 'ended')
       if (!component.spec.restart) return
       component.restarts += 1

@@ -149,6 +149,7 @@ class MeshRun {
     this.#supervisor = new Supervisor({
       now: () => new Date(),
       signal,
+      onEnd: (name, how) => this.#display.say(`${name} ended ${how}`),
       onChange: () => this.#update({ components: this.#running().states() }),
     })
     await removeLeftovers(this.#folder)
