@@ -137,7 +137,7 @@ class CrdController {
     const others = [...(this.#names.get(spec.group) ?? [])].flatMap(([other, { names }]) =>
       other === name ? [] : (names ?? []),
     )
-    await this.#objects.change(this.#crds, '', name, live => {
+    const accept = (live: KubeObject): void => {
       const now = timestamp(this.#objects.now())
       const status = statusOf(live)
       const verdict = acceptNames((live.spec as CrdSpec).names, status.acceptedNames, others)
@@ -147,7 +147,12 @@ class CrdController {
       if (approval !== undefined)
         conditions = setCondition(conditions, { type: APPROVED, ...approval }, now)
       live.status = { ...status, conditions, acceptedNames: verdict.acceptedNames }
-    })
+    }
+    // Most of the time nothing changes, and finding that out must not read a large object twice more.
+    const accepted = { ...crd }
+    accept(accepted)
+    if (!equalJson(accepted.status, crd.status))
+      await this.#objects.change(this.#crds, '', name, accept)
   }
 
   async #cleanUp(crd: KubeObject): Promise<boolean> {
