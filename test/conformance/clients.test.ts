@@ -20,6 +20,7 @@ const SUITES: readonly Suite[] = [
   { client: 'python', programs: ['python3'] },
   { client: 'javascript', programs: ['npm'] },
   { client: 'controller-runtime', programs: ['go'], slow: true },
+  { client: 'kube-rs', programs: ['cargo'], slow: true },
 ]
 
 /** What a `run` ends with when its libraries cannot be fetched: EX_UNAVAILABLE. */
