@@ -293,6 +293,13 @@ test('while the webhook is down, its versions answer 500 and the stored one goes
   assert.equal(events.at(-1)?.type, 'ERROR')
   assert.equal(events.at(-1)?.object.message, words)
   assert.equal((await send('DELETE', at('v1', 'down'))).status, 200)
+  // Loops care for metadata only, so a namespace goes without the webhook.
+  await send('POST', '/api/v1/namespaces', { metadata: { name: 'going' } })
+  const elsewhere = at('v1').replace('/default/', '/going/')
+  const held = cup('v1', 'held', { size: '1cl' })
+  assert.equal((await send('POST', elsewhere, held)).status, 201)
+  await send('DELETE', '/api/v1/namespaces/going')
+  await until(async () => (await send('GET', '/api/v1/namespaces/going')).status === 404)
 
   const back = await send('PATCH', CRD, {
     spec: { conversion: { webhook: { clientConfig: { ...service(), url: null } } } },

@@ -121,13 +121,13 @@ class WatchStream implements WatchSink {
     try {
       await wait
       this.#converting = false
+      if (!this.#ended && this.#write(items) !== false) this.watcher?.resume()
     } catch (error) {
       this.#converting = false
       if (this.#ended) return
       this.#last(statusOf(error))
-      return this.#finish()
+      this.#finish()
     }
-    if (!this.#ended && this.#write(items) !== false) this.watcher?.resume()
   }
 
   #write(items: readonly WatchItem[]): false | undefined {
