@@ -72,7 +72,7 @@ const singleNamespace = (resource: Resource, selector: FieldSelector): string =>
 function fieldOf(stored: StoredObject, resource: Resource, field: string): string {
   if (field === 'metadata.name') return stored.header.name
   if (field === 'metadata.namespace') return stored.header.namespace
-  // NOTE: a watch cannot wait for a webhook here, so what was not converted yet is read as it is stored.
+  // Who selects among converted objects converts them first; this cannot wait, and must not fail inside the cache.
   if (!isReadable(stored, resource))
     return resource.selectableFields.get(field)?.(decodeUnconverted(stored, resource)) ?? ''
   const memoKey = `fields:${servedForm(resource)}`

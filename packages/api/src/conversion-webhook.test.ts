@@ -223,6 +223,28 @@ test('watches in both versions see the same events in order', async () => {
   for (const stream of streams) stream.close()
 })
 
+test('a watch selects among converted objects', async () => {
+  const seen: WatchedEvent[] = []
+  const stream = await client.watch(
+    { path: `${at('v2')}?watch=true&fieldSelector=spec.centilitres%3D5` },
+    eventReader(event => seen.push(event)),
+  )
+  await send('POST', at('v1'), cup('v1', 'chosen', { size: '4cl' }))
+  for (const size of ['5cl', '5cl ', '6cl', '5cl'])
+    await send('PATCH', at('v1', 'chosen'), { spec: { size } })
+  await send('DELETE', at('v1', 'chosen'))
+  await until(async () => seen.length === 5)
+  assert.deepEqual(
+    seen.map(({ type }) => type),
+    ['ADDED', 'MODIFIED', 'DELETED', 'ADDED', 'DELETED'],
+  )
+  for (const { object } of seen) {
+    assert.equal(object.apiVersion, `${GROUP}/v2`)
+    assert.equal((object.spec as JsonObject).centilitres, 5)
+  }
+  stream.close()
+})
+
 test('a webhook may change labels and annotations, and no other metadata', async () => {
   await send('POST', at('v1'), cup('v1', 'meta', { size: '1cl' }))
   const answering = (change: (object: KubeObject) => KubeObject): void => {

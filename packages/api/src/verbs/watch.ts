@@ -5,11 +5,14 @@
 import { expired, internalError, type ListOptions, type StatusError } from '@podless/apimachinery'
 import {
   type CacheWatcher,
+  type Predicate,
   StorageError,
+  type StoredObject,
   type WatchEnd,
   type WatchItem,
   type WatchSink,
   watchStart,
+  withRevision,
 } from '@podless/storage'
 import { collectionOf, collectionOptions } from '../collection.ts'
 import { BOOKMARK_INTERVAL_MS, WATCH_QUEUE_BYTES_MAX, WATCH_TIMEOUT_MIN_MS } from '../config.ts'
@@ -26,14 +29,17 @@ export async function watch(ctx: RequestContext): Promise<Reply> {
   const options = collectionOptions(ctx)
   const { prefix, key, predicate } = collectionOf(ctx, options)
   const includeObject = includeObjectOf(ctx)
-  const stream = new WatchStream({ resource, media, includeObject, now: server.now }, options)
+  const shape = { resource, media, includeObject, now: server.now }
+  // What a webhook converts can be selected only once it is converted, which the cache does not wait for.
+  const late = resource.conversion === undefined ? undefined : predicate
+  const stream = new WatchStream(shape, options, late)
   try {
     stream.watcher = await server.storage.watch({
       prefix: key ?? prefix,
       start: watchStart(options),
       sink: stream,
       queueBytesMax: WATCH_QUEUE_BYTES_MAX,
-      ...(predicate === undefined ? {} : { predicate }),
+      ...(predicate === undefined || late !== undefined ? {} : { predicate }),
     })
   } catch (error) {
     // A resourceVersion older than the history is told in the stream, as upstream's watch cache does.
@@ -60,11 +66,31 @@ function timeoutOf(options: ListOptions, random: (below: number) => number): num
   return asked > 0 ? asked * 1000 : WATCH_TIMEOUT_MIN_MS + random(WATCH_TIMEOUT_MIN_MS)
 }
 
+function objectsOf(items: readonly WatchItem[], withPrevious: boolean): StoredObject[] {
+  return items.flatMap(item => {
+    if (item.type === 'INITIAL_EVENTS_END') return []
+    return withPrevious && item.previous !== undefined ? [item.object, item.previous] : item.object
+  })
+}
+
+/** The change as a watch that selects sees it; undefined when it sees none. */
+function selected(item: WatchItem, predicate: Predicate | undefined): WatchItem | undefined {
+  if (predicate === undefined || item.type === 'INITIAL_EVENTS_END') return item
+  const { type, object, previous, revision } = item
+  const matches = predicate(object)
+  if (type !== 'MODIFIED' || previous === undefined) return matches ? item : undefined
+  const matched = predicate(previous)
+  if (matches) return matched ? item : { type: 'ADDED', object, previous, revision }
+  const left = { type: 'DELETED', previous, revision } as const
+  return matched ? { ...left, object: withRevision(previous, revision) } : undefined
+}
+
 /** Between the watcher and the sink: holds what comes before the sink is open, then writes frames as events come. */
 class WatchStream implements WatchSink {
   watcher: CacheWatcher | undefined
   readonly #shape: FrameShape
   readonly #options: ListOptions
+  readonly #late: Predicate | undefined
   #sink: Sink | undefined
   #early: Buffer[] = []
   #sentColumns = false
@@ -73,9 +99,11 @@ class WatchStream implements WatchSink {
   #converting = false
   #timers: NodeJS.Timeout[] = []
 
-  constructor(shape: FrameShape, options: ListOptions) {
+  /** `late` selects among events here instead of in the cache. */
+  constructor(shape: FrameShape, options: ListOptions, late: Predicate | undefined) {
     this.#shape = shape
     this.#options = options
+    this.#late = late
   }
 
   /** The watch never began: the stream will carry just this error. */
@@ -108,20 +136,27 @@ class WatchStream implements WatchSink {
   onEvents(items: readonly WatchItem[]): false | undefined {
     const { resource } = this.#shape
     if (resource.conversion === undefined) return this.#write(items)
-    const objects = items.flatMap(item => (item.type === 'INITIAL_EVENTS_END' ? [] : item.object))
-    const wait = convertStored(objects, resource)
-    if (wait === undefined) return this.#write(items)
+    const wait = convertStored(objectsOf(items, this.#late !== undefined), resource)
+    if (wait === undefined && this.#late === undefined) return this.#write(items)
     void this.#writeConverted(wait, [...items])
     return false
   }
 
   /** The watcher stands still until the webhook has answered: its queue, bounded as ever, keeps the order. */
-  async #writeConverted(wait: Promise<void>, items: readonly WatchItem[]): Promise<void> {
+  async #writeConverted(
+    wait: Promise<void> | undefined,
+    items: readonly WatchItem[],
+  ): Promise<void> {
     this.#converting = true
     try {
       await wait
+      const shown = items.flatMap(item => selected(item, this.#late) ?? [])
+      await convertStored(objectsOf(shown, false), this.#shape.resource)
       this.#converting = false
-      if (!this.#ended && this.#write(items) !== false) this.watcher?.resume()
+      if (this.#ended) return
+      // Before the sink is open, open() resumes.
+      if (shown.length === 0 ? this.#sink !== undefined : this.#write(shown) !== false)
+        this.watcher?.resume()
     } catch (error) {
       this.#converting = false
       if (this.#ended) return
