@@ -51,6 +51,12 @@ export interface Reply {
   readonly body: ReplyBody
 }
 
+/** Lets go of an answer that nobody will read: what a stream holds open is closed. */
+export function abandon({ body }: Reply): void {
+  if (body.type !== 'stream') return
+  body.start({ write: () => false, end: () => {}, pendingBytes: 0, signal: AbortSignal.abort() })
+}
+
 /** A small JSON answer. */
 export function jsonReply(code: number, value: JsonObject): Reply {
   return {

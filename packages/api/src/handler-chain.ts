@@ -179,7 +179,9 @@ function isOutOfScope(
   resource: Resource,
   { namespace, name, resource: plural }: RequestInfo,
 ): boolean {
-  if (!resource.namespaced) return namespace !== '' && plural !== 'namespaces'
+  // A Namespace is in itself alone: below another one, rights in that one would reach it.
+  const isOwnNamespace = plural === 'namespaces' && name === namespace
+  if (!resource.namespaced) return namespace !== '' && !isOwnNamespace
   return namespace === '' && name !== ''
 }
 
@@ -214,13 +216,22 @@ export function statusReply(error: StatusError): Reply {
   return retry === undefined ? reply : { ...reply, headers: { 'retry-after': String(retry) } }
 }
 
+/** Words of requests that the metrics repeat; every other one would be a label that a client made up, and stays. */
+const MEASURED_VERBS: ReadonlySet<string> = new Set([
+  ...['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection'],
+  ...['head', 'post', 'put', 'options'],
+])
+const NOWHERE = { group: '', version: '', resource: '' }
+
 function observe(state: ChainState, info: RequestInfo, reply: Reply, elapsedMs: number): void {
+  const served = info.isResource ? state.registry.lookup(info) : undefined
+  const { group, version, resource } = served?.gvr ?? NOWHERE
   state.metrics.request({
-    verb: info.verb,
-    group: info.group,
-    version: info.version,
-    resource: info.resource,
-    subresource: info.subresource,
+    verb: MEASURED_VERBS.has(info.verb) ? info.verb : 'other',
+    group,
+    version,
+    resource,
+    subresource: served?.subresources.has(info.subresource) === true ? info.subresource : '',
     code: reply.code,
     seconds: elapsedMs / 1000,
   })

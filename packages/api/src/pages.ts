@@ -55,7 +55,7 @@ export class Pages {
   }
 
   async serve(request: Incoming, info: RequestInfo, user: UserInfo): Promise<Reply> {
-    const path = info.path.length > 1 ? info.path.replace(/\/+$/, '') : info.path
+    const path = withoutTrailingSlashes(info.path)
     const cut = request.target.indexOf('?')
     const query = new URLSearchParams(cut < 0 ? '' : request.target.slice(cut + 1))
     const page = this.#pages.get(path) ?? this.#below(path)
@@ -107,6 +107,13 @@ export class Pages {
       ...groups.map(({ group, version }) => `/apis/${group}/${version}`),
     ].sort()
   }
+}
+
+/** A pattern would try every slash of a long row anew. The root keeps its own. */
+function withoutTrailingSlashes(path: string): string {
+  let end = path.length
+  while (end > 1 && path[end - 1] === '/') end -= 1
+  return path.slice(0, end)
 }
 
 /** The first media type that we know decides, as clients list what they prefer first. */

@@ -20,14 +20,15 @@ export interface RequestInfo {
   readonly legacyWatch: boolean
 }
 
-const VERB_OF_METHOD: Readonly<Record<string, string>> = {
-  GET: 'get',
-  HEAD: 'get',
-  POST: 'create',
-  PUT: 'update',
-  PATCH: 'patch',
-  DELETE: 'delete',
-}
+/** A map, as HTTP/2 lets a client name a method after a property that every object has. */
+const VERB_OF_METHOD: ReadonlyMap<string, string> = new Map([
+  ['GET', 'get'],
+  ['HEAD', 'get'],
+  ['POST', 'create'],
+  ['PUT', 'update'],
+  ['PATCH', 'patch'],
+  ['DELETE', 'delete'],
+])
 
 /** Path parts after a namespace's name that are its subresources rather than resources inside it. */
 const NAMESPACE_SUBRESOURCES: ReadonlySet<string> = new Set(['status', 'finalize'])
@@ -98,7 +99,7 @@ function resourceInfo(
   const rest = legacyWatch ? parts.slice(1) : parts
   const { namespace, located } = locate(rest)
   const [resource = '', name = '', subresource = '', ...tail] = located
-  const byMethod = VERB_OF_METHOD[method] ?? method.toLowerCase()
+  const byMethod = VERB_OF_METHOD.get(method) ?? method.toLowerCase()
   const verb = legacyWatch ? 'watch' : refineVerb(byMethod, name, query)
   return {
     isResource: true,

@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { WebSocket, WebSocketServer } from 'ws'
-import type { Incoming, Reply, Sink } from './exchange.ts'
+import { abandon, type Incoming, type Reply, type Sink } from './exchange.ts'
 
 interface UpgradeOptions {
   readonly request: IncomingMessage
@@ -53,12 +53,19 @@ async function serve({
 }: UpgradeOptions): Promise<void> {
   const reply = await handle(incoming)
   const isWebSocket = (request.headers.upgrade ?? '').toLowerCase() === 'websocket'
-  if (reply.body.type !== 'stream' || !isWebSocket) return writeRaw(socket, reply)
+  if (reply.body.type !== 'stream' || !isWebSocket) {
+    abandon(reply)
+    return writeRaw(socket, reply)
+  }
   const { start } = reply.body
   const server = await webSocketServer()
-  server.handleUpgrade(request, socket, head, webSocket =>
-    start(webSocketSink(webSocket, draining)),
-  )
+  let isStarted = false
+  server.handleUpgrade(request, socket, head, webSocket => {
+    isStarted = true
+    start(webSocketSink(webSocket, draining))
+  })
+  // A handshake that is refused, or whose client has left, never calls back.
+  if (!isStarted) abandon(reply)
 }
 
 function writeRaw(socket: Socket, reply: Reply): void {

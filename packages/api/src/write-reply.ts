@@ -4,7 +4,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import { createGzip, gzip } from 'node:zlib'
-import type { Incoming, Reply, Sink } from './exchange.ts'
+import { abandon, type Incoming, type Reply, type Sink } from './exchange.ts'
 
 export type AnyResponse = Http2ServerResponse | ServerResponse
 
@@ -28,7 +28,7 @@ export async function writeReply({
   reply,
   draining,
 }: WriteOptions): Promise<void> {
-  if (response.destroyed) return
+  if (response.destroyed) return abandon(reply)
   const { body } = reply
   if (body.type === 'stream') {
     sendHead(response, reply, {})

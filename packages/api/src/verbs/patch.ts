@@ -97,7 +97,7 @@ export async function patch(ctx: RequestContext): Promise<Reply> {
   chooseMedia(ctx)
   const type = bareMediaType(ctx.request.header('content-type') ?? '')
   const isApply = type === APPLY
-  const mechanism = MECHANISMS[type]
+  const mechanism = Object.hasOwn(MECHANISMS, type) ? MECHANISMS[type] : undefined
   const strategicCustom =
     type === 'application/strategic-merge-patch+json' && resource.crd !== undefined
   if (!isApply && mechanism === undefined) throw unsupported('415: Unsupported Media Type', {})
