@@ -31,6 +31,12 @@ const CA = authority()
 const client = (user: string, groups: readonly string[] = [], issuer = CA) =>
   createClientCertificate(issuer, { user, groups, now: NOW, ttlSeconds: 3600 })
 
+describe('createClientCertificate()', () => {
+  it('writes an elliptic key as SEC 1, which every client library reads', () => {
+    assert.match(client('jane').key, /^-----BEGIN EC PRIVATE KEY-----\n/)
+  })
+})
+
 describe('createServingCertificate()', () => {
   it('covers loopback, the cluster names, the service address and what it is told', () => {
     const names = ['api.example', '192.0.2.7', '2001:db8::1', '::ffff:192.0.2.9', 'fe80::1%eth0']

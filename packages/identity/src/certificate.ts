@@ -407,9 +407,10 @@ function keyIdentifier(key: KeyObject): Buffer {
   return createHash('sha256').update(spki).digest().subarray(0, 20)
 }
 
-/** PKCS #8 PEM of a private key. */
+/** PEM of a private key: SEC 1 for an elliptic curve, because fabric8 takes any PKCS #8 for RSA; else PKCS #8. */
 export function privateKeyPem(key: KeyObject): string {
-  return key.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const type = key.asymmetricKeyType === 'ec' ? 'sec1' : 'pkcs8'
+  return key.export({ type, format: 'pem' }).toString()
 }
 
 /** The private key in a PEM text, or undefined when there is none. */
