@@ -21,6 +21,7 @@ const SUITES: readonly Suite[] = [
   { client: 'javascript', programs: ['npm'] },
   { client: 'controller-runtime', programs: ['go'], slow: true },
   { client: 'kube-rs', programs: ['cargo'], slow: true },
+  { client: 'fabric8', programs: ['java', 'mvn'], slow: true },
 ]
 
 /** What a `run` ends with when its libraries cannot be fetched: EX_UNAVAILABLE. */
