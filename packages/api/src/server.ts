@@ -24,6 +24,9 @@ import { type AnyResponse, writeReply } from './write-reply.ts'
 
 type AnyRequest = Http2ServerRequest | IncomingMessage
 
+/** As Go's net/http. */
+const KEEP_ALIVE_MS = 3 * 60 * 1000
+
 export interface ListenOptions {
   readonly bind: string
   readonly port: number
@@ -68,6 +71,9 @@ export async function listen({
     rejectUnauthorized: false,
     allowHTTP1: true,
     minVersion: 'TLSv1.2',
+    // A peer that lost its power says no goodbye: its idle connection would stay for ever.
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
     settings: { maxConcurrentStreams: CONCURRENT_STREAMS_MAX },
   })
   const open = trackConnections(server)
@@ -95,6 +101,8 @@ export async function listen({
     socket.destroy()
   })
   await started(server, bind, port)
+  // A connection that cannot be accepted (no file descriptor left) is no reason to end.
+  server.on('error', onClientError)
   const address = server.address() as AddressInfo
   return {
     port: address.port,
@@ -114,12 +122,18 @@ async function started(server: Http2SecureServer, bind: string, port: number): P
 }
 
 interface OpenConnections {
+  /** Every TCP connection: one that has not begun its handshake holds the server open as well. */
+  readonly raw: Set<Socket>
   readonly sockets: Set<Socket>
   readonly sessions: Set<ServerHttp2Session>
 }
 
 function trackConnections(server: Http2SecureServer): OpenConnections {
-  const open: OpenConnections = { sockets: new Set(), sessions: new Set() }
+  const open: OpenConnections = { raw: new Set(), sockets: new Set(), sessions: new Set() }
+  server.on('connection', (socket: Socket) => {
+    open.raw.add(socket)
+    socket.once('close', () => open.raw.delete(socket))
+  })
   server.on('secureConnection', (socket: TLSSocket) => {
     socket.setNoDelay(true)
     open.sockets.add(socket)
@@ -144,7 +158,7 @@ async function close(
   for (const session of open.sessions) session.close()
   closeIdle(open)
   const timer = setTimeout(() => {
-    for (const socket of open.sockets) socket.destroy()
+    for (const socket of [...open.sockets, ...open.raw]) socket.destroy()
   }, graceMs)
   await closed.promise
   clearTimeout(timer)

@@ -85,7 +85,8 @@ function webSocketSink(webSocket: WebSocket, draining: AbortSignal): Sink {
   const ended = new AbortController()
   webSocket.once('close', () => ended.abort())
   webSocket.on('error', () => webSocket.terminate())
-  draining.addEventListener('abort', () => ended.abort(), { signal: ended.signal })
+  if (draining.aborted) ended.abort()
+  else draining.addEventListener('abort', () => ended.abort(), { signal: ended.signal })
   return {
     write: frame => {
       webSocket.send(frame.subarray(0, textLength(frame)), { binary: false })

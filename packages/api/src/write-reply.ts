@@ -28,11 +28,14 @@ export async function writeReply({
   reply,
   draining,
 }: WriteOptions): Promise<void> {
-  if (response.destroyed) return abandon(reply)
+  if (isGone(response)) return abandon(reply)
   const { body } = reply
   if (body.type === 'stream') {
     sendHead(response, reply, {})
-    body.start(responseSink(response, draining))
+    if (request.method === 'HEAD') {
+      abandon(reply)
+      response.end()
+    } else body.start(responseSink(response, draining))
     return
   }
   if (body.type === 'chunks') return await writeChunks(request, response, reply, body.chunks)
@@ -42,6 +45,13 @@ export async function writeReply({
   sendHead(response, reply, { 'content-length': String(bytes.length) })
   if (request.method === 'HEAD') response.end()
   else response.end(bytes)
+}
+
+/** An HTTP/2 response has no word for it, and once closed it tells nobody any more. */
+function isGone(response: AnyResponse): boolean {
+  if (!('stream' in response)) return response.destroyed
+  // NOTE: Node lets go of the stream, whatever its types say.
+  return (response.stream as { destroyed: boolean } | undefined)?.destroyed !== false
 }
 
 /** Bytes on loopback are free; compressing them is not. */
@@ -83,10 +93,11 @@ async function writeChunks(
 ): Promise<void> {
   const packed = wantsGzip(request)
   sendHead(response, reply, packed ? { 'content-encoding': 'gzip', vary: 'Accept-Encoding' } : {})
+  if (request.method === 'HEAD') return void response.end()
   const target = packed ? createGzip(GZIP) : (response as ServerResponse)
   if (packed) target.pipe(response as ServerResponse)
   for (const chunk of chunks) {
-    if (response.destroyed) return
+    if (isGone(response)) return
     if (!target.write(chunk)) await drained(target as ServerResponse, response)
   }
   target.end()

@@ -1,0 +1,149 @@
+// The listener without a server behind it: clients that leave early, connections that say nothing, requests for heads.
+
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect as connectHttp2 } from 'node:http2'
+import { type RequestOptions, request } from 'node:https'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { openPki, openServingCertificate } from '@podless/identity'
+import type { Incoming, Reply } from './exchange.ts'
+import { type Listener, listen, type TlsMaterial } from './server.ts'
+
+let directory: string
+let tls: TlsMaterial
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'podless-listener-'))
+  const now = new Date()
+  const pki = await openPki(directory, { now, tokenAlgorithm: 'ES256' })
+  const serving = await openServingCertificate(pki, { names: [], now })
+  tls = { key: serving.key, cert: serving.certificate, clientCa: pki.authority.certificate }
+})
+after(async () => await rm(directory, { recursive: true, force: true }))
+
+const open = (handle: (incoming: Incoming) => Promise<Reply>): Promise<Listener> =>
+  listen({
+    bind: '127.0.0.1',
+    port: 0,
+    tls,
+    handle,
+    onClientError: () => undefined,
+    onAnswerError: error => assert.fail(String(error)),
+  })
+
+const options = (listener: Listener, more: RequestOptions = {}): RequestOptions => ({
+  host: '127.0.0.1',
+  port: listener.port,
+  ca: tls.clientCa,
+  agent: false,
+  ...more,
+})
+
+/** A stream that says how it was started. */
+function stream(): { reply: Reply; aborted: Promise<boolean> } {
+  const { promise: aborted, resolve } = Promise.withResolvers<boolean>()
+  return {
+    aborted,
+    reply: {
+      code: 200,
+      contentType: 'application/json',
+      body: { type: 'stream', start: ({ signal }) => resolve(signal.aborted) },
+    },
+  }
+}
+
+test('close() does not wait for a connection that never began its handshake', async () => {
+  const listener = await open(() => Promise.reject(new Error('not called')))
+  const silent = connect(listener.port, '127.0.0.1')
+  const closed = new Promise(resolve => silent.once('close', resolve))
+  await new Promise(resolve => silent.once('connect', resolve))
+  silent.on('error', () => undefined)
+  await listener.close(20)
+  await closed
+})
+
+for (const protocol of ['HTTP/1.1', 'HTTP/2']) {
+  test(`a stream whose client left before it began is started as one that has ended: ${protocol}`, async () => {
+    const { reply, aborted } = stream()
+    const arrived = Promise.withResolvers<void>()
+    const listener = await open(async ({ signal }) => {
+      const gone = new Promise(resolve => signal.addEventListener('abort', resolve))
+      arrived.resolve()
+      await gone
+      return reply
+    })
+    if (protocol === 'HTTP/2') {
+      const session = connectHttp2(`https://127.0.0.1:${listener.port}`, { ca: tls.clientCa })
+      const sent = session.request({ ':path': '/' })
+      sent.on('error', () => undefined)
+      await arrived.promise
+      sent.close(8)
+      assert.equal(await aborted, true)
+      session.close()
+    } else {
+      const sent = request(options(listener))
+      sent.on('error', () => undefined)
+      sent.end()
+      await arrived.promise
+      sent.destroy()
+      assert.equal(await aborted, true)
+    }
+    await listener.close(1000)
+  })
+}
+
+test('a stream asked for with an upgrade that is no WebSocket is started as one that has ended', async () => {
+  const { reply, aborted } = stream()
+  const listener = await open(async () => reply)
+  const headers = { connection: 'Upgrade', upgrade: 'SPDY/3.1' }
+  const sent = request(options(listener, { headers }), response => response.resume())
+  sent.end()
+  assert.equal(await aborted, true)
+  await listener.close(1000)
+})
+
+test('a WebSocket that cannot be agreed on leaves no stream behind', async () => {
+  const { reply, aborted } = stream()
+  const listener = await open(async () => reply)
+  const headers = { connection: 'Upgrade', upgrade: 'websocket' }
+  const sent = request(options(listener, { headers }), response => response.resume())
+  sent.end()
+  assert.equal(await aborted, true)
+  await listener.close(1000)
+})
+
+test('HEAD gets the headers of a list and of a watch and nothing more, over both protocols', async () => {
+  const watch = stream()
+  const bodies: readonly Reply['body'][] = [
+    { type: 'chunks', chunks: [Buffer.from('{'), Buffer.from('}')] },
+    watch.reply.body,
+  ]
+  for (const body of bodies) {
+    const listener = await open(async () => ({ code: 200, contentType: 'application/json', body }))
+    const one = await new Promise((resolve, reject) => {
+      const sent = request(options(listener, { method: 'HEAD' }), response => {
+        response.resume().on('end', () => resolve(response.statusCode))
+      })
+      sent.on('error', reject)
+      sent.end()
+    })
+    assert.equal(one, 200)
+    const session = connectHttp2(`https://127.0.0.1:${listener.port}`, { ca: tls.clientCa })
+    const two = await new Promise((resolve, reject) => {
+      const sent = session.request({ ':path': '/', ':method': 'HEAD' })
+      let code = 0
+      sent.on('response', answer => {
+        code = Number(answer[':status'])
+      })
+      sent.on('error', reject)
+      sent.resume().on('end', () => resolve(code))
+    })
+    assert.equal(two, 200)
+    session.close()
+    await listener.close(1000)
+  }
+  assert.equal(await watch.aborted, true)
+})
