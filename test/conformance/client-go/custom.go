@@ -23,6 +23,7 @@ var customChecks = []check{
 	{"custom: scale", customScale},
 	{"custom: merge and apply patches; strategic ones are 415", customPatches},
 	{"custom: metadata client", customMetadata},
+	{"custom: a marked deletion counts as a generation; a patch may test for what is absent", customDeletion},
 	{"custom: deletecollection by label", customDeleteCollection},
 	{"custom: found by discovery, the REST mapper and OpenAPI", customDiscovery},
 }
@@ -189,6 +190,32 @@ func customMetadata(ctx context.Context, s *suite) error {
 		expect(patched.UID != "" && patched.Labels["a"] == "b", "patched %v", patched),
 		expect(len(list.Items) == 1 && list.Items[0].Name == "md" && list.ResourceVersion != "", "listed %v", list),
 		client.Delete(ctx, "md", metav1.DeleteOptions{}),
+	)
+}
+
+func customDeletion(ctx context.Context, s *suite) error {
+	if _, err := s.widgets().Create(ctx, s.widget("held", map[string]any{}), metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	// kube-rs adds its finalizers like this: a test for null holds where nothing is.
+	held, err := s.widgets().Patch(ctx, "held", types.JSONPatchType, []byte(`[{"op":"test","path":"/metadata/finalizers","value":null},
+		{"op":"add","path":"/metadata/finalizers","value":["example.com/hold"]}]`), metav1.PatchOptions{})
+	if err != nil {
+		return err
+	}
+	foreground := metav1.DeletePropagationForeground
+	if err = s.widgets().Delete(ctx, "held", metav1.DeleteOptions{PropagationPolicy: &foreground}); err != nil {
+		return err
+	}
+	marked, err := s.widgets().Get(ctx, "held", metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	_, err = s.widgets().Patch(ctx, "held", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	return first(err,
+		expect(held.GetGeneration() == 1 && marked.GetGeneration() == 2, "generations %d, %d", held.GetGeneration(), marked.GetGeneration()),
+		// The garbage collector may have taken its own finalizer away by now.
+		expect(marked.GetDeletionTimestamp() != nil && marked.GetFinalizers()[0] == "example.com/hold", "finalizers %v", marked.GetFinalizers()),
 	)
 }
 
