@@ -244,13 +244,14 @@ function auditOf({ audit, registry, now }: Parts): Audit | undefined {
 }
 
 function authenticatorOf(
-  { config, log, tokens }: Parts,
+  { config, log, now, tokens }: Parts,
   service: ReturnType<typeof createTokenService>,
 ): Authenticator {
   const inner = createAuthenticator({
     tokens: service,
     anonymous: config.anonymous,
     onFailure: reason => log.debug('authentication failed', { reason }),
+    now,
   })
   return withVmTokens(inner, { tokens, check: service.check })
 }

@@ -43,7 +43,11 @@ function world() {
   const tokens = new ServiceAccountTokens({ key: pair.privateKey, now: () => now })
   const service = createTokenService({ tokens, lookup, now: () => now })
   const reasons: string[] = []
-  const authenticator = createAuthenticator({ tokens: service, onFailure: r => reasons.push(r) })
+  const authenticator = createAuthenticator({
+    tokens: service,
+    onFailure: reason => reasons.push(reason),
+    now: () => now,
+  })
   put('serviceaccounts', 'default', 'vm', { uid: 'sa-uid' })
   return {
     objects,
@@ -93,7 +97,7 @@ describe('authenticate()', () => {
 
   it('refuses anonymous requests when told to', () => {
     const { service } = world()
-    const strict = createAuthenticator({ tokens: service, anonymous: false })
+    const strict = createAuthenticator({ tokens: service, anonymous: false, now: () => START })
     assert.throws(
       () => strict.authenticate({ header: () => undefined, peer: undefined }),
       isUnauthorized,
@@ -111,6 +115,15 @@ describe('authenticate()', () => {
       /^X509SHA256=/,
     )
     assert.deepEqual(authenticate({}, { der, trusted: true }), user)
+  })
+
+  it('refuses a certificate that expires while its connection goes on', () => {
+    const { advance, authenticate, reasons } = world()
+    const peer = { der: clientCertificate('ann', []), trusted: true }
+    assert.equal(authenticate({}, peer).name, 'ann')
+    advance(1e5 + 1)
+    assert.throws(() => authenticate({}, peer), isUnauthorized)
+    assert.deepEqual(reasons, ['x509: certificate has expired or is not yet valid'])
   })
 
   it('refuses a certificate that is not trusted, unless a token holds', async () => {

@@ -7,6 +7,7 @@ import { type KubeObject, unauthorized } from '@podless/apimachinery'
 import {
   INVALID_TOKEN,
   matchAudiences,
+  parseCertificate,
   readClientCertificate,
   type ServiceAccountTokens,
   subjectName,
@@ -47,12 +48,15 @@ export function createAuthenticator(options: {
   /** False refuses requests without credentials. Default true. */
   readonly anonymous?: boolean
   readonly onFailure?: (reason: string) => void
+  readonly now: () => Date
 }): Authenticator {
   const { tokens, anonymous = true, onFailure } = options
   const certificates = new WeakMap<Buffer, Outcome>()
+  const isCurrent = certificateClock(options.now)
   const byCertificate = (peer: PeerCertificate | undefined): Outcome => {
     if (peer === undefined) return undefined
     if (!peer.trusted) return { error: 'x509: certificate signed by unknown authority' }
+    if (!isCurrent(peer.der)) return { error: 'x509: certificate has expired or is not yet valid' }
     // The bytes stand for the connection: they are read once, not once a request.
     if (!certificates.has(peer.der)) certificates.set(peer.der, certificateUser(peer.der))
     return certificates.get(peer.der)
@@ -122,6 +126,23 @@ function protocolsOf(header: string | undefined): string[] {
     .split(',')
     .map(offer => offer.trim())
     .filter(offer => offer !== '')
+}
+
+/** TLS looks at the dates once, and a connection or a resumed session may outlive them: they count at each request. */
+function certificateClock(now: () => Date): (der: Buffer) => boolean {
+  const validity = new WeakMap<Buffer, { readonly from: number; readonly to: number }>()
+  return der => {
+    let known = validity.get(der)
+    if (known === undefined) {
+      const certificate = parseCertificate(der)
+      // What cannot be read names nobody.
+      if (certificate === undefined) return true
+      known = { from: Date.parse(certificate.validFrom), to: Date.parse(certificate.validTo) }
+      validity.set(der, known)
+    }
+    const time = now().getTime()
+    return known.from <= time && time <= known.to
+  }
 }
 
 function certificateUser(der: Buffer): Outcome {
