@@ -1,9 +1,10 @@
-// Prints this machine's figures, one JSON line each. Usage: npm run bench [-- start echo memory istiod-ready crds]
+// Prints this machine's figures, one JSON line each. Usage: npm run bench [-- start echo load memory istiod-ready crds]
 // They are to be read, not to pass or fail: a busy machine doubles them.
 
 import { crds } from './crds.ts'
 import { echo } from './echo.ts'
 import { istiodReady } from './istiod-ready.ts'
+import { load } from './load.ts'
 import { memory } from './memory.ts'
 import { start } from './start.ts'
 
@@ -11,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   start,
   memory,
   echo,
+  load,
   'istiod-ready': istiodReady,
   crds,
 }
