@@ -10,6 +10,7 @@ import {
   createStorage,
   openCacher,
   type Storage,
+  type StoredObject,
 } from '@podless/storage'
 import { AdmissionChain } from './admission/chain.ts'
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts'
@@ -351,25 +352,39 @@ function feed(
   addresses: ClusterIpAllocator,
   authorizer: RbacAuthorizer,
 ): void {
-  const watch = (resource: Resource, apply: (obj: KubeObject, deleted: boolean) => void): void => {
+  const watch = (
+    resource: Resource,
+    apply: (obj: KubeObject, deleted: boolean, previous?: KubeObject) => void,
+  ): void => {
+    const decode = (stored: StoredObject): KubeObject => decodeStored(stored, resource)
+    const known = new Map<string, StoredObject>()
     cacher.watch({
       prefix: prefixOf(resource, ''),
       initialEvents: 'unmarked',
       sink: {
         onEvents: items => {
           for (const item of items) {
-            if (item.type !== 'INITIAL_EVENTS_END')
-              apply(decodeStored(item.object, resource), item.type === 'DELETED')
+            if (item.type === 'INITIAL_EVENTS_END') continue
+            const { type, object, previous } = item
+            if (type === 'DELETED') known.delete(object.key)
+            else known.set(object.key, object)
+            apply(decode(object), type === 'DELETED', previous && decode(previous))
           }
         },
         onEnd: reason => {
-          if (reason === 'expired' || reason === 'slow') watch(resource, apply)
+          if (reason !== 'expired' && reason !== 'slow') return
+          // What went while nobody looked has no event: a role that is gone must not allow any more.
+          for (const stored of known.values()) {
+            if (cacher.get(stored.key)?.header.uid !== stored.header.uid)
+              apply(decode(stored), true)
+          }
+          watch(resource, apply)
         },
       },
     })
   }
-  watch(must(registry, { group: '', version: 'v1', resource: 'services' }), (obj, deleted) =>
-    addresses.apply(obj, deleted),
+  watch(must(registry, { group: '', version: 'v1', resource: 'services' }), (...change) =>
+    addresses.apply(...change),
   )
   for (const resource of ['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings']) {
     const rbac = must(registry, { group: 'rbac.authorization.k8s.io', version: 'v1', resource })

@@ -106,8 +106,13 @@ export interface Authorizer {
 /** ClusterIP allocation. */
 export interface ServiceAddresses {
   /** Reserves `ip`, or any free one of the family. The error says that it is taken, out of range, or that all are. */
-  allocate(family: 'IPv4' | 'IPv6', ip?: string): { ip: string } | { error: string }
-  release(ip: string): void
+  allocate(
+    family: 'IPv4' | 'IPv6',
+    ip?: string,
+    holder?: string,
+  ): { ip: string } | { error: string }
+  /** Does nothing when the address is another holder's by now. Holders are uids. */
+  release(ip: string, holder?: string): void
 }
 
 /**
@@ -145,6 +150,8 @@ export interface Strategy {
   readonly isHeld?: (obj: KubeObject) => boolean
   /** Undoes what prepareForCreate reserved, when the create failed; also runs after a deletion. */
   readonly release?: (obj: KubeObject, ctx: RuleContext) => void
+  /** Undoes what prepareForUpdate reserved, when the update failed. */
+  readonly releaseUpdate?: (obj: KubeObject, old: KubeObject, ctx: RuleContext) => void
 }
 
 /** A second door to the same stored object: /status, /finalize, /approval. It keeps what it does not own. */

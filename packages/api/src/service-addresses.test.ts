@@ -43,6 +43,16 @@ test('an address is free again when its Service is gone, and only then', () => {
   assert.deepEqual(addresses.allocate('IPv4', '10.0.0.9'), { ip: '10.0.0.9' })
 })
 
+test('an address is only released by who holds it', () => {
+  const addresses = new ClusterIpAllocator('10.0.0.0/24', first)
+  addresses.apply(service('old', '10.0.0.9'), false)
+  addresses.apply(service('old', '10.0.0.9'), true)
+  assert.deepEqual(addresses.allocate('IPv4', '10.0.0.9', 'new'), { ip: '10.0.0.9' })
+  // The deletion of the old one ends after its event.
+  addresses.release('10.0.0.9', 'old')
+  assert.ok('error' in addresses.allocate('IPv4', '10.0.0.9', 'third'))
+})
+
 test('a range that is none is refused with an example', () => {
   assert.throws(() => new ClusterIpAllocator('10.0.0.0', first), /such as 10\.96\.0\.0\/12/)
 })

@@ -17,7 +17,7 @@ const DRAWS_MAX = 32
 export class ClusterIpAllocator implements ServiceAddresses {
   readonly #range: Range
   readonly #random: (below: number) => number
-  /** Address -> how many hold it: a write under way and its own event both do, for a moment. */
+  /** Address -> the uid of the Service that holds it, from its allocation on. */
   readonly #taken = new Map<string, string>()
   readonly #reserved = new Set<string>()
 
@@ -34,29 +34,32 @@ export class ClusterIpAllocator implements ServiceAddresses {
     return formatIp(this.#range.base + 1)
   }
 
-  allocate(family: 'IPv4' | 'IPv6', ip?: string): { ip: string } | { error: string } {
+  allocate(family: 'IPv4' | 'IPv6', ip?: string, holder = ''): { ip: string } | { error: string } {
     if (family === 'IPv6') return { error: 'IPv6 is not configured on this cluster' }
-    if (ip !== undefined) return this.#take(ip)
+    if (ip !== undefined) return this.#take(ip, holder)
     const free = this.#draw() ?? this.#search()
     if (free === undefined) return { error: 'range is full' }
-    this.#taken.set(free, '')
+    this.#taken.set(free, holder)
     return { ip: free }
   }
 
-  release(ip: string): void {
-    this.#taken.delete(ip)
+  release(ip: string, holder = ''): void {
+    if (this.#taken.get(ip) === holder) this.#taken.delete(ip)
   }
 
-  /** A Service as stored, or gone. */
-  apply(service: KubeObject, deleted: boolean): void {
+  /** A Service as stored, or gone; `previous` is what it was before. */
+  apply(service: KubeObject, deleted: boolean, previous?: KubeObject): void {
     const uid = service.metadata.uid ?? ''
-    for (const ip of addressesOf(service)) {
-      if (!deleted) this.#taken.set(ip, uid)
-      else if (this.#taken.get(ip) === uid) this.#taken.delete(ip)
+    const held = addressesOf(service)
+    const given = previous === undefined ? [] : addressesOf(previous)
+    for (const ip of given) if (!held.includes(ip)) this.release(ip, uid)
+    for (const ip of held) {
+      if (deleted) this.release(ip, uid)
+      else this.#taken.set(ip, uid)
     }
   }
 
-  #take(ip: string): { ip: string } | { error: string } {
+  #take(ip: string, holder: string): { ip: string } | { error: string } {
     if (!inRange(this.#range, ip)) {
       return {
         error: `provided IP is not in the valid range. The range of valid IPs is ${this.#range.text}`,
@@ -64,7 +67,7 @@ export class ClusterIpAllocator implements ServiceAddresses {
     }
     if (this.#taken.has(ip) || this.#reserved.has(ip))
       return { error: 'provided IP is already allocated' }
-    this.#taken.set(ip, '')
+    this.#taken.set(ip, holder)
     return { ip }
   }
 

@@ -18,6 +18,7 @@ import {
   type ObjectMeta,
   OPTIMISTIC_LOCK_MESSAGE,
   required,
+  StatusError,
   type ValidateObjectOptions,
   validateObjectMeta,
   validateObjectMetaUpdate,
@@ -206,24 +207,54 @@ export interface UpdateRequest {
   readonly createAbsent?: () => Promise<Written>
 }
 
+/** Rounds of finding nothing to update and then something in the way of a create: each is another client's write. */
+const ABSENT_ATTEMPTS_MAX = 8
+
 /** Changes a stored object through the main door or a stored subresource. */
 export async function updateObject(
   ctx: RequestContext,
   request: UpdateRequest,
   write: WriteOptions,
 ): Promise<Written> {
+  const { resource, info } = ctx
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await updateStored(ctx, request, write)
+    } catch (error) {
+      if (!(error instanceof AbsentError))
+        throw toStatus(error, { gr: resource.gvr, name: info.name, verb: info.verb })
+      if (request.createAbsent === undefined) throw notFound(resource.gvr, info.name)
+    }
+    try {
+      return await request.createAbsent()
+    } catch (error) {
+      const isThereNow = error instanceof StatusError && error.body.reason === 'AlreadyExists'
+      if (!isThereNow || attempt >= ABSENT_ATTEMPTS_MAX) throw error
+    }
+  }
+}
+
+async function updateStored(
+  ctx: RequestContext,
+  request: UpdateRequest,
+  write: WriteOptions,
+): Promise<Written> {
   const { resource, info, server } = ctx
   const key = keyOf(resource, info.namespace, info.name)
-  const subject = { gr: resource.gvr, name: info.name, verb: info.verb }
   let result: KubeObject | undefined
+  let undo = (): void => undefined
   try {
     const outcome = await server.storage.update(
       key,
       async current => {
         if (current === undefined) throw new AbsentError()
+        undo()
+        undo = () => undefined
         const live = await readStored(current.stored, resource)
         const changed = await nextState(ctx, live, request, write)
         result = changed
+        undo = () =>
+          resource.strategy.releaseUpdate?.(changed, live, ruleContext(ctx, write.dryRun))
         if (write.dryRun) return 'unchanged'
         if (isReadyToGo(resource, changed)) return 'delete'
         const same = equalJson(storable(changed), storable(live))
@@ -239,9 +270,8 @@ export async function updateObject(
     }
     return { object: result!, stored: outcome.stored, created: false }
   } catch (error) {
-    if (!(error instanceof AbsentError)) throw toStatus(error, subject)
-    if (request.createAbsent === undefined) throw notFound(resource.gvr, info.name)
-    return await request.createAbsent()
+    undo()
+    throw error
   }
 }
 
@@ -280,12 +310,17 @@ async function nextState(
   next = throughDoor(resource, subresource as StoredSubresource | undefined, next, live)
   keepSystemMetadata(next, live)
   await prepareUpdate(ctx, next, live, rules)
-  refuseInvalid(resource, next, updateErrors(ctx, next, live, rules))
-  for (const text of resource.strategy.warnings?.(next, live) ?? []) ctx.warn(text)
-  if (!equalJson(storable(next), storable(live)))
-    resource.strategy.authorizeWrite?.(next, live, rules)
-  keepTimes(next, live)
-  await server.admission.validate(attributes(ctx, 'UPDATE', next, live, write))
+  try {
+    refuseInvalid(resource, next, updateErrors(ctx, next, live, rules))
+    for (const text of resource.strategy.warnings?.(next, live) ?? []) ctx.warn(text)
+    if (!equalJson(storable(next), storable(live)))
+      resource.strategy.authorizeWrite?.(next, live, rules)
+    keepTimes(next, live)
+    await server.admission.validate(attributes(ctx, 'UPDATE', next, live, write))
+  } catch (error) {
+    resource.strategy.releaseUpdate?.(next, live, rules)
+    throw error
+  }
   return next
 }
 
@@ -360,14 +395,19 @@ async function prepareUpdate(
   const { strategy } = ctx.resource
   await strategy.prepareForUpdate?.(next, live, rules)
   if (strategy.hasGeneration !== true) return
-  if (specChanged(next, live)) next.metadata.generation = (live.metadata.generation ?? 0) + 1
+  if (specChanged(ctx.resource, next, live))
+    next.metadata.generation = (live.metadata.generation ?? 0) + 1
 }
 
-/** Generation counts changes of everything but metadata and status. */
-function specChanged(next: KubeObject, live: KubeObject): boolean {
+/**
+ * Generation counts changes of everything but metadata and status; where a CRD has no /status, that is a field like any
+ * other. Ref: apiextensions-apiserver/pkg/registry/customresource/strategy.go PrepareForUpdate
+ */
+function specChanged({ crd, subresources }: Resource, next: KubeObject, live: KubeObject): boolean {
   const { metadata: _a, status: _b, apiVersion: _v, ...now } = next
   const { metadata: _c, status: _d, apiVersion: _w, ...before } = live
-  return !equalJson(now, before)
+  const isPlain = crd !== undefined && !subresources.has('status')
+  return !equalJson(now, before) || (isPlain && !equalJson(next.status, live.status))
 }
 
 function updateErrors(

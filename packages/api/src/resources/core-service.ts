@@ -99,24 +99,25 @@ function allocate(obj: KubeObject, ctx: RuleContext): void {
   const spec = ensureObject(obj, 'spec')
   if (isExternal(obj) || isHeadless(obj) || !TYPES.includes(typeOf(obj))) return
   const { serviceAddresses } = ctx.services
+  const { uid } = obj.metadata
   const asked = textsAt(spec, 'clusterIPs')
   if (asked.some(ip => isIP(ip) === 0)) return
   const got: string[] = []
   for (const [index, family] of (textsAt(spec, 'ipFamilies') as Family[]).entries()) {
     const ip = asked[index]
-    const answer = serviceAddresses.allocate(family, ip)
+    const answer = serviceAddresses.allocate(family, ip, uid)
     if ('ip' in answer) {
       got.push(answer.ip)
       continue
     }
     // A second family that the server has no range for is left out, as on a single-stack cluster.
     if (index > 0 && ip === undefined) break
-    for (const taken of got) serviceAddresses.release(taken)
+    for (const taken of got) serviceAddresses.release(taken, uid)
     const detail = `failed to allocate IP ${ip ?? ''}: ${answer.error}`
     const wrong = invalidValue('spec.clusterIPs', [...asked], detail)
     throw invalid({ group: '', kind: 'Service' }, obj.metadata.name ?? '', [wrong])
   }
-  if (ctx.dryRun) for (const ip of got) serviceAddresses.release(ip)
+  if (ctx.dryRun) for (const ip of got) serviceAddresses.release(ip, uid)
   spec.clusterIPs = got
   spec.clusterIP = got[0] ?? ''
 }
@@ -161,6 +162,13 @@ function keepNodePorts(spec: JsonObject, oldSpec: JsonObject): void {
   }
 }
 
+function release(obj: KubeObject, ctx: RuleContext): void {
+  if (ctx.dryRun) return
+  for (const ip of textsAt(obj, 'spec.clusterIPs')) {
+    if (isIP(ip) !== 0) ctx.services.serviceAddresses.release(ip, obj.metadata.uid)
+  }
+}
+
 const strategy: Strategy = {
   validateName: nameIsDns1035Label,
   default: setDefaults,
@@ -170,18 +178,15 @@ const strategy: Strategy = {
   },
   prepareForUpdate: (obj, old, ctx) => {
     keepAllocated(obj, old)
-    // NOTE: the address of a Service that becomes ExternalName stays reserved until the server starts anew,
-    // because this update may still fail and the old Service then needs it.
+    // The address of a Service that becomes ExternalName is free once that is stored, not before.
     if (isExternal(old) && !isExternal(obj)) prepareAddresses(obj, ctx)
     else if (!isExternal(obj)) joinClusterIps(ensureObject(obj, 'spec'))
   },
   validate: obj => serviceErrors(obj),
   validateUpdate: (obj, old) => [...addressChangeErrors(obj, old), ...serviceErrors(obj)],
-  release: (obj, ctx) => {
-    if (ctx.dryRun) return
-    for (const ip of textsAt(obj, 'spec.clusterIPs')) {
-      if (isIP(ip) !== 0) ctx.services.serviceAddresses.release(ip)
-    }
+  release,
+  releaseUpdate: (obj, old, ctx) => {
+    if (isExternal(old)) release(obj, ctx)
   },
 }
 

@@ -41,7 +41,7 @@ export async function update(ctx: RequestContext): Promise<Reply> {
         ? {
             createAbsent: () => {
               checkIdentity(ctx, sent, { metadata: {} })
-              return createObject(ctx, sent, {
+              return createObject(ctx, structuredClone(sent), {
                 ...write,
                 instead: true,
                 options: { ...write.options, kind: 'CreateOptions' },
