@@ -91,8 +91,13 @@ test('the compose file names services, volumes and files that are there', () => 
   for (const [name, service] of Object.entries(services)) {
     if (service.build !== undefined)
       assert.ok(existsSync(join(root, service.build.context, service.build.dockerfile)), name)
-    for (const volume of service.volumes ?? [])
-      assert.ok(Object.hasOwn(volumes, volume.split(':')[0] ?? ''), `${name}: ${volume}`)
+    for (const volume of service.volumes ?? []) {
+      const [source = ''] = volume.split(':')
+      const found = source.startsWith('.')
+        ? existsSync(join(root, source))
+        : Object.hasOwn(volumes, source)
+      assert.ok(found, `${name}: ${volume}`)
+    }
     for (const other of Object.keys(service.depends_on ?? {}))
       assert.ok(Object.hasOwn(services, other), `${name} depends on ${other}`)
   }

@@ -25,6 +25,7 @@ export function addMesh(root: Command): void {
       const { meshDown } = await import('../mesh/down.ts')
       await meshDown(values)
     })
+  addPrepare(mesh)
   addApp(mesh)
 }
 
@@ -67,5 +68,21 @@ function addApp(mesh: Command): void {
     .action(async values => {
       const { demoApp } = await import('../mesh/demo-app.ts')
       await demoApp(values)
+    })
+}
+
+function addPrepare(mesh: Command): void {
+  mesh
+    .command('prepare', { hidden: true })
+    .argument('<step>', 'istiod, or after it is ready vms')
+    .description('write the files with which istiod or the demo VMs start elsewhere')
+    .addOption(dataOption())
+    .requiredOption('-o, --output <dir>', 'folder to write')
+    .option('--from <source>', "file, folder or URL with Istio's CRDs (default: istioctl's own)")
+    .option('--server <url>', 'URL at which istiod reaches the server')
+    .option('--discovery-address <host:port>', 'where agents reach istiod')
+    .action(async (step, values) => {
+      const { prepare } = await import('../mesh/prepare.ts')
+      await prepare(step, values)
     })
 }

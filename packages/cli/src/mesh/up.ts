@@ -7,9 +7,7 @@ import { CliError, EXIT } from '../exit.ts'
 import { readCrds } from '../istio/crd-source.ts'
 import { installInto } from '../istio/install.ts'
 import { objectPath, openServer, type ServerClient } from '../server-client.ts'
-import { addVm } from '../vm/add.ts'
-import { readBundle } from '../vm/bundle.ts'
-import { WORKLOAD_ENTRIES, WORKLOAD_GROUPS } from '../vm/vm-objects.ts'
+import { WORKLOAD_ENTRIES } from '../vm/vm-objects.ts'
 import { type ComponentDisplay, componentDisplay } from './component-table.ts'
 import {
   agentComponent,
@@ -19,8 +17,8 @@ import {
   type MeshPorts,
   serverComponent,
 } from './components.ts'
-import { APP_PORT, INBOUND_PORT } from './demo-app.ts'
 import { applyDemo, DEMO_NAMESPACE, vmNames } from './demo-objects.ts'
+import { addDemoVm, demoBundle, ROOT_CERTIFICATE } from './demo-vm.ts'
 import { removeLeftovers } from './down.ts'
 import { closeNetwork, type MeshNetwork, openNetwork, type VmNetwork } from './network.ts'
 import { isAlive, startOf } from './processes.ts'
@@ -52,7 +50,6 @@ const VMS_MAX = 9
 const REDRAW_MS = 1_000
 const FIRST_REQUEST_MS_MAX = 60_000
 const ROOT_CERT_MS_MAX = 30_000
-const TOKEN_SECONDS = 86_400
 
 export async function meshUp(options: MeshUpOptions): Promise<void> {
   const started = performance.now()
@@ -227,28 +224,10 @@ class MeshRun {
     client: ServerClient,
     { name, vm, discoveryAddress }: { name: string; vm: VmNetwork; discoveryAddress: string },
   ): Promise<void> {
-    await addVm(client, name, {
-      data: this.#folder.data,
-      namespace: DEMO_NAMESPACE,
-      serviceAccount: name,
-      port: [`http:${INBOUND_PORT}`],
-      probe: `http:${APP_PORT}/`,
-      address: vm.address,
-      revision: 'default',
-      joinTtl: '15m',
-      tokenTtl: '24h',
-      output: 'text',
-    })
-    // Past Envoy: the app listens where only its own VM reaches it.
-    await client.mergePatch(objectPath(WORKLOAD_GROUPS, name, DEMO_NAMESPACE), {
-      spec: { probe: { periodSeconds: 1, httpGet: { host: '127.0.0.1' } } },
-    })
+    await addDemoVm(client, { data: this.#folder.data, name, address: vm.address })
     const app = this.#running().start(appComponent(this.#folder, name, vm))
     await this.#rootCertificate(client)
-    const files = await readBundle(client, name, {
-      namespace: DEMO_NAMESPACE,
-      expirationSeconds: TOKEN_SECONDS,
-    })
+    const files = await demoBundle(client, name)
     const folder = join(this.#folder.logs, name)
     const env = await layOutVm({
       folder,
@@ -264,8 +243,7 @@ class MeshRun {
   }
 
   async #rootCertificate(client: ServerClient): Promise<void> {
-    const path = objectPath('configmaps', 'istio-ca-root-cert', DEMO_NAMESPACE)
-    await waitFor(`istiod publishes ${path}`, async () => await client.get(path), {
+    await waitFor('istiod publishes its root', async () => await client.get(ROOT_CERTIFICATE), {
       signal: this.#signal,
       timeoutMs: ROOT_CERT_MS_MAX,
       failure: () =>
