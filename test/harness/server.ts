@@ -29,6 +29,7 @@ export interface TestServer {
   /** Path of a kubeconfig in group system:masters. */
   readonly kubeconfig: string
   readonly ca: string
+  readonly pki: Pki
   readonly admin: { readonly certificate: string; readonly key: string }
   /** Path of a kubeconfig for any user. */
   kubeconfigFor(user: string, groups?: readonly string[]): Promise<string>
@@ -41,6 +42,7 @@ interface StartOptions {
   readonly port?: number
   readonly serviceResolver?: Record<string, string>
   readonly audit?: ApiServerOptions['audit']
+  readonly isRevoked?: ApiServerOptions['isRevoked']
   /** Takes the log's lines, at level debug; default: warnings go to stderr. */
   readonly log?: (line: string) => void
 }
@@ -61,7 +63,8 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
     }),
     backend: options.backend ?? openMemory(),
     tls: { key: serving.key, cert: serving.certificate, clientCa: ca },
-    rootCa: ca,
+    rootCa: () => ca,
+    ...(options.isRevoked === undefined ? {} : { isRevoked: options.isRevoked }),
     tokens: new ServiceAccountTokens({ key: pki.tokenKey, now }),
     issuer: () => pki.authority,
     log: createLog({
@@ -91,6 +94,7 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
     directory,
     kubeconfig: await write('admin', admin),
     ca,
+    pki,
     admin,
     kubeconfigFor: (user, groups = []) =>
       write(user.replaceAll(':', '_'), credentials(pki, user, groups)),

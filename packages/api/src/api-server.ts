@@ -3,7 +3,7 @@
 
 import { randomInt } from 'node:crypto'
 import type { GroupVersionResource, KubeObject } from '@podless/apimachinery'
-import type { Issuer, ServiceAccountTokens } from '@podless/identity'
+import { type Issuer, type ServiceAccountTokens, serialOf } from '@podless/identity'
 import {
   type Backend,
   type Cacher,
@@ -55,7 +55,9 @@ export interface ApiServerOptions {
   readonly backend: Backend
   readonly tls: TlsMaterial
   /** PEM that clients verify the server with; published as kube-root-ca.crt. */
-  readonly rootCa: string
+  readonly rootCa: () => string
+  /** Serial numbers (upper-case hex) of client certificates that are refused. */
+  readonly isRevoked?: (serial: string) => boolean
   readonly tokens: ServiceAccountTokens
   /** Signs approved certificate requests; without it they wait. */
   readonly issuer?: () => Issuer
@@ -75,7 +77,8 @@ export interface ApiServer {
   readonly storage: Storage
   readonly registry: Registry
   readonly metrics: Metrics
-  replaceTls(tls: TlsMaterial): void
+  /** Takes up new certificates: what `rootCa` and `isRevoked` answer by now, and this for new connections. */
+  reloadTrust(tls: TlsMaterial): void
   close(graceMs: number): Promise<void>
 }
 
@@ -94,25 +97,40 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     onClientError: error => log.debug('client connection failed', { why: error.message }),
     onAnswerError: error => log.error('an answer could not be written', error),
   })
+  const behind: Behind = { loops: [] }
   try {
-    return await startBehind(options, listener, served.resolve)
+    return await startBehind(options, listener, behind, served.resolve)
   } catch (error) {
     served.promise.catch(() => undefined)
     served.reject(error)
     await listener.close(0)
+    await stopBehind(behind)
     throw error
   }
+}
+
+/** What has been started so far, so that a start that fails leaves nothing running. */
+interface Behind {
+  loops: readonly Loop[]
+  storage?: Storage
+}
+
+async function stopBehind({ loops, storage }: Behind): Promise<void> {
+  await Promise.all(loops.map(loop => loop.close()))
+  await storage?.close()
 }
 
 /** Everything behind the listener, in the order it starts. */
 async function startBehind(
   options: ApiServerOptions,
   listener: Listener,
+  behind: Behind,
   serve: (state: ChainState) => void,
 ): Promise<ApiServer> {
   const { config, backend, now, onFatal } = options
   const cacher = await openCacher(backend, { now: () => performance.now(), onFatal })
   const storage = createStorage(backend, cacher)
+  behind.storage = storage
   const registry = new Registry()
   registry.replace('', builtinResources())
   const objects = new Objects({ storage, registry, now })
@@ -139,7 +157,9 @@ async function startBehind(
   })
 
   await bootstrap({ objects, serverAddress: addresses.serverAddress, port: listener.port })
-  const loops = startLoops(options, objects, registry, webhooks)
+  const trusting = startTrustLoops(options, objects, registry)
+  const loops = [...startLoops(options, objects, registry, webhooks), ...trusting]
+  behind.loops = loops
   // Everything stored before this start is served before the first client connects.
   await Promise.all(loops.map(loop => loop.idle()))
   serve(state)
@@ -152,12 +172,16 @@ async function startBehind(
     storage,
     registry,
     metrics,
-    replaceTls: tls => listener.replaceTls(tls),
+    reloadTrust: tls => {
+      listener.replaceTls(tls)
+      const { isRevoked } = options
+      if (isRevoked !== undefined) listener.cut(peer => isRevoked(serialOf(peer)))
+      for (const loop of trusting) loop.resync()
+    },
     close: async graceMs => {
       started.ready = false
       await listener.close(graceMs)
-      await Promise.all(loops.map(loop => loop.close()))
-      await storage.close()
+      await stopBehind(behind)
     },
   }
 }
@@ -225,7 +249,9 @@ function chainState(parts: Parts): ChainState {
         services,
         objects: parts.objects,
         secrets: must(registry, { group: '', version: 'v1', resource: 'secrets' }),
-        rootCa: parts.rootCa,
+        get rootCa() {
+          return parts.rootCa()
+        },
         now,
       }),
     }),
@@ -245,12 +271,13 @@ function auditOf({ audit, registry, now }: Parts): Audit | undefined {
 }
 
 function authenticatorOf(
-  { config, log, now, tokens }: Parts,
+  { config, log, now, tokens, isRevoked }: Parts,
   service: ReturnType<typeof createTokenService>,
 ): Authenticator {
   const inner = createAuthenticator({
     tokens: service,
     anonymous: config.anonymous,
+    ...(isRevoked === undefined ? {} : { isRevoked }),
     onFailure: reason => log.debug('authentication failed', { reason }),
     now,
   })
@@ -393,13 +420,11 @@ function feed(
 }
 
 function startLoops(
-  { log, rootCa, tokens, issuer }: ApiServerOptions,
+  { log, issuer }: ApiServerOptions,
   objects: Objects,
   registry: Registry,
   caller: WebhookClient,
 ): Loop[] {
-  const core = (resource: string): Resource =>
-    must(registry, { group: '', version: 'v1', resource })
   return [
     startCrdController(
       objects,
@@ -411,14 +436,6 @@ function startLoops(
       caller,
       log,
     ),
-    startNamespaceController({
-      objects,
-      namespaces: core('namespaces'),
-      serviceAccounts: core('serviceaccounts'),
-      configMaps: core('configmaps'),
-      rootCa: () => rootCa,
-      log,
-    }),
     startRoleAggregation(
       objects,
       must(registry, {
@@ -431,16 +448,29 @@ function startLoops(
     ...(issuer === undefined
       ? []
       : [startCertificateSigner({ objects, requests: signingRequests(registry), issuer, log })]),
-    startServiceAccountTokens({
+    startResourceQuotas(
       objects,
-      secrets: core('secrets'),
-      serviceAccounts: core('serviceaccounts'),
-      tokens,
-      rootCa: () => rootCa,
+      must(registry, { group: '', version: 'v1', resource: 'resourcequotas' }),
       log,
-    }),
-    startResourceQuotas(objects, core('resourcequotas'), log),
+    ),
     startGarbageCollector(objects, log),
+  ]
+}
+
+/** The loops that write certificates into objects. */
+function startTrustLoops(
+  { log, rootCa, tokens }: ApiServerOptions,
+  objects: Objects,
+  registry: Registry,
+): Loop[] {
+  const core = (resource: string): Resource =>
+    must(registry, { group: '', version: 'v1', resource })
+  const serviceAccounts = core('serviceaccounts')
+  const namespaces = core('namespaces')
+  const [configMaps, secrets] = [core('configmaps'), core('secrets')]
+  return [
+    startNamespaceController({ objects, namespaces, serviceAccounts, configMaps, rootCa, log }),
+    startServiceAccountTokens({ objects, secrets, serviceAccounts, tokens, rootCa, log }),
   ]
 }
 

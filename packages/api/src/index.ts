@@ -6,6 +6,7 @@ export { ISTIOD_GROUP } from './auth/istiod-policy.ts'
 export { readRules as rulesOf, ruleAllows } from './auth/policy-rule.ts'
 export { type ServerConfig, serverConfigSchema } from './config.ts'
 export { createLog, type Log, type LogLevel } from './log.ts'
+export type { TlsMaterial } from './server.ts'
 export { createJoinToken, joinSecretName } from './vm/join-token.ts'
 export {
   JOIN_TOKEN_SECRET_TYPE,

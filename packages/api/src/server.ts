@@ -1,6 +1,7 @@
 // The edge: TLS sockets, HTTP/1.1, HTTP/2 and WebSocket. Turns them into Incoming and Reply for handler-chain.ts and
 // knows nothing of Kubernetes but the body limit. cli starts it. Ref: apiserver/pkg/server/secure_serving.go
 
+import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import {
   createSecureServer,
@@ -50,6 +51,8 @@ export interface Listener {
   readonly address: string
   /** New connections use this certificate; open ones go on. */
   replaceTls(tls: TlsMaterial): void
+  /** Cuts the connections of clients whose certificate is such. */
+  cut(isSuch: (certificate: X509Certificate) => boolean): void
   /** Stops accepting, ends watches cleanly, lets requests in flight finish, at most `graceMs`. */
   close(graceMs: number): Promise<void>
 }
@@ -109,6 +112,12 @@ export async function listen({
     address: address.address,
     replaceTls: next =>
       server.setSecureContext({ key: next.key, cert: next.cert, ca: next.clientCa }),
+    cut: isSuch => {
+      for (const socket of open.sockets) {
+        const certificate = (socket as TLSSocket).getPeerX509Certificate?.()
+        if (certificate !== undefined && isSuch(certificate)) socket.destroy()
+      }
+    },
     close: graceMs => close(server, open, draining, graceMs),
   }
 }

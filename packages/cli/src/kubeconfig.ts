@@ -56,7 +56,7 @@ export async function createKubeconfig(who: string, options: KubeconfigOptions):
   return kubeconfigText({
     name: PROFILES[who] === undefined ? who : `podless-${who}`,
     server,
-    ca: pki.authority.certificate,
+    ca: pki.bundle,
     user,
     ...(namespace === undefined ? {} : { namespace }),
   })

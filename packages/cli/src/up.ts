@@ -13,15 +13,7 @@ import {
   serverConfigSchema,
   startApiServer,
 } from '@podless/api'
-import {
-  createClientCertificate,
-  kubeconfig,
-  openPki,
-  openServingCertificate,
-  type Pki,
-  PkiError,
-  ServiceAccountTokens,
-} from '@podless/identity'
+import { createClientCertificate, kubeconfig, type Pki, PkiError } from '@podless/identity'
 import {
   type Backend,
   type EtcdOptions,
@@ -33,6 +25,7 @@ import { type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.t
 import { CliError, EXIT } from './exit.ts'
 import { collectWhenIdle } from './idle-memory.ts'
 import { readFileOption } from './read-file-option.ts'
+import { followTrust, openTrust, type Trust } from './trust.ts'
 
 export interface UpOptions extends AuditLogOptions {
   readonly data: string
@@ -51,6 +44,7 @@ export interface UpOptions extends AuditLogOptions {
 
 /** Open requests get this long after SIGTERM before their connections are cut. */
 const DRAIN_MS = 10_000
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 const ADMIN_TTL_SECONDS = 365 * 86_400
 
 export async function up(options: UpOptions): Promise<void> {
@@ -61,31 +55,38 @@ export async function up(options: UpOptions): Promise<void> {
   const data = resolve(options.data)
   const audit = await openAuditLog(options, log)
   await makeDataFolder(data)
-  const pki = await explained(() => openPki(data, { now: now() }))
+  const trust = await explained(() => openTrust({ data, names: servingNamesOf(config), now }))
   const backend = await explained(() => openBackend(options, data))
-  const stop = Promise.withResolvers<{ signal?: NodeJS.Signals; fatal?: unknown }>()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => stop.resolve({ signal }))
+  const stop = Promise.withResolvers<NodeJS.Signals | { fatal: unknown }>()
+  for (const signal of SIGNALS) process.once(signal, stop.resolve)
   const server = await start({
     config,
-    pki,
+    trust,
     backend,
     log,
     audit,
     now,
     onFatal: fatal => stop.resolve({ fatal }),
   })
-  await writeAdminKubeconfig(data, pki, server, now())
+  await writeAdminKubeconfig(data, trust.pki, server, now())
+  const stopFollowing = followTrust({
+    trust,
+    server,
+    log,
+    onReload: () => writeAdminKubeconfig(data, trust.pki, server, now()),
+  })
   const elapsed = Math.round(performance.now() - started)
   process.stdout.write(
     `podless: ready on https://${server.advertised} in ${elapsed} ms; export KUBECONFIG=${join(data, 'admin.kubeconfig')}\n`,
   )
   collectWhenIdle(() => server.metrics.requests)
-  const { fatal } = await stop.promise
+  const reason = await stop.promise
+  stopFollowing()
   await server.close(DRAIN_MS)
   await backend.close()
   await audit?.file.close()
-  if (fatal === undefined) return
+  if (typeof reason === 'string') return
+  const { fatal } = reason
   throw new CliError(
     EXIT.internal,
     `the store's feed broke and what the cache shows can no longer be trusted: ${messageOf(fatal)}`,
@@ -166,7 +167,7 @@ async function etcdTls(options: UpOptions): Promise<Pick<EtcdOptions, 'tls'>> {
 
 interface StartOptions {
   readonly config: ServerConfig
-  readonly pki: Pki
+  readonly trust: Trust
   readonly backend: Backend
   readonly log: ReturnType<typeof createLog>
   readonly audit: AuditLog | undefined
@@ -176,25 +177,22 @@ interface StartOptions {
 
 async function start({
   config,
-  pki,
+  trust,
   backend,
   log,
   audit,
   now,
   onFatal,
 }: StartOptions): Promise<ApiServer> {
-  const serving = await explained(() =>
-    openServingCertificate(pki, { names: servingNamesOf(config), now: now() }),
-  )
-  const rootCa = pki.authority.certificate
   try {
     return await startApiServer({
       config,
       backend,
-      tls: { key: serving.key, cert: serving.certificate, clientCa: rootCa },
-      rootCa,
-      tokens: new ServiceAccountTokens({ key: pki.tokenKey, now }),
-      issuer: () => pki.authority,
+      tls: trust.tls,
+      rootCa: () => trust.pki.bundle,
+      isRevoked: serial => trust.isRevoked(serial),
+      tokens: trust.tokens,
+      issuer: () => trust.pki.authority,
       log,
       ...(audit === undefined
         ? {}
@@ -203,6 +201,8 @@ async function start({
       onFatal,
     })
   } catch (error) {
+    // A start that failed ends at the first signal, whatever still hangs.
+    for (const signal of SIGNALS) process.removeAllListeners(signal)
     await backend.close()
     throw listenError(error, config)
   }
@@ -276,7 +276,7 @@ async function writeAdminKubeconfig(
   const text = kubeconfig({
     name: 'podless',
     server: `https://${server.advertised}`,
-    ca: pki.authority.certificate,
+    ca: pki.bundle,
     user: { certificate: made.certificate, key: made.key },
   })
   const path = join(data, 'admin.kubeconfig')

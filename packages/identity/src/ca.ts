@@ -39,9 +39,16 @@ export type TokenAlgorithm = 'RS256' | 'ES256'
 /** What DIR/pki holds. */
 export interface Pki {
   readonly directory: string
+  /** Signs certificates: the one of ca.crt that belongs to ca.key. */
   readonly authority: Issuer
+  /** All of ca.crt, PEM: what clients verify this server with, and whose client certificates are trusted. */
+  readonly bundle: string
   /** Signs ServiceAccount tokens; see service-account-token.ts. */
   readonly tokenKey: KeyObject
+  /** sa.pub: whose tokens are accepted besides, such as those of the key before. */
+  readonly olderTokenKeys: readonly KeyObject[]
+  /** revoked.txt: serial numbers of client certificates that are good no more; upper-case hex. */
+  readonly revoked: ReadonlySet<string>
 }
 
 /**
@@ -58,8 +65,53 @@ export async function openPki(
     openAuthority(directory, options.now),
     openTokenKey(directory, options.tokenAlgorithm ?? 'RS256'),
   ])
-  return { directory, authority, tokenKey }
+  const [bundle = authority.certificate, publicKeys = '', serials = ''] = await Promise.all([
+    read(join(directory, 'ca.crt')),
+    read(join(directory, 'sa.pub')),
+    read(join(directory, 'revoked.txt')),
+  ])
+  return {
+    directory,
+    authority,
+    bundle,
+    tokenKey,
+    olderTokenKeys: readPublicKeys(join(directory, 'sa.pub'), publicKeys),
+    revoked: readSerials(join(directory, 'revoked.txt'), serials),
+  }
 }
+
+const PEM_BLOCK = /-----BEGIN ([A-Z ]+)-----[\s\S]*?-----END \1-----\n?/g
+
+function readPublicKeys(path: string, text: string): KeyObject[] {
+  return (text.match(PEM_BLOCK) ?? []).map(block => {
+    try {
+      return createPublicKey(block)
+    } catch (error) {
+      throw new PkiError(`${path} holds a key that cannot be read`, { cause: error })
+    }
+  })
+}
+
+/** One serial number a line, in hex as openssl prints it; what follows a # is a note. */
+function readSerials(path: string, text: string): ReadonlySet<string> {
+  const serials = new Set<string>()
+  for (const [i, line] of text.split('\n').entries()) {
+    const serial = serialNumber(line.replace(/#.*/, ''))
+    if (serial === '') continue
+    if (!/^[0-9A-F]+$/.test(serial)) {
+      throw new PkiError(`${path}, line ${i + 1}: a serial number is written in hex`)
+    }
+    serials.add(serial)
+  }
+  return serials
+}
+
+const serialNumber = (text: string): string =>
+  text
+    .replaceAll(/[\s:]/g, '')
+    .replace(/^0x/i, '')
+    .toUpperCase()
+    .replace(/^0+(?=.)/, '')
 
 /**
  * The serving certificate for `names` besides the fixed ones: the one in DIR/pki (apiserver.crt, apiserver.key)
@@ -94,10 +146,14 @@ async function openAuthority(directory: string, now: Date): Promise<Issuer> {
   if (key === undefined) throw new PkiError(`${paths.key} is not a private key`)
   // The key is written first, so a crash in between leaves a key without a certificate.
   if (certificate === undefined) return await certify(paths, key, now)
-  if (!matches(certificate, keyText)) {
-    throw new PkiError(`${paths.certificate} and ca.key do not belong together; restore both from the same backup`)
+  // While an authority takes over from another, ca.crt holds both and ca.key says which of them signs.
+  const own = (certificate.match(PEM_BLOCK) ?? []).find(part => matches(part, keyText))
+  if (own === undefined) {
+    throw new PkiError(
+      `${paths.certificate} and ca.key do not belong together; restore both from the same backup`,
+    )
   }
-  return { certificate, key }
+  return { certificate: own, key }
 }
 
 async function makeAuthority(paths: Paths, now: Date): Promise<Issuer> {

@@ -179,6 +179,8 @@ export interface ClientIdentity {
   readonly uid?: string
   /** SHA-256 of the certificate, lower-case hex. */
   readonly fingerprint: string
+  /** Upper-case hex without leading zeros. */
+  readonly serial: string
 }
 
 /** Reads PEM or DER. Undefined when it is not a certificate; never throws. */
@@ -235,7 +237,13 @@ function identityOf(certificate: X509Certificate): ClientIdentity | undefined {
     groups: strings(subject.O),
     ...(uid === undefined ? {} : { uid }),
     fingerprint: createHash('sha256').update(certificate.raw).digest('hex'),
+    serial: serialOf(certificate),
   }
+}
+
+/** A certificate's serial number, upper-case hex without leading zeros. */
+export function serialOf({ serialNumber }: Pick<X509Certificate, 'serialNumber'>): string {
+  return serialNumber.toUpperCase().replace(/^0+(?=.)/, '')
 }
 
 function strings(value: unknown): string[] {

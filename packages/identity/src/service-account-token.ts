@@ -68,28 +68,50 @@ interface Algorithm {
   readonly options: { padding?: number; dsaEncoding?: 'ieee-p1363' }
 }
 
-/** Signs and verifies with one key. Holds the tokens it verified lately, so a busy client costs one hash a request. */
+/** A key that tokens are verified with. */
+interface Verifier {
+  readonly id: string
+  readonly publicKey: KeyObject
+  readonly algorithm: Algorithm
+}
+
+/** Signs with one key and verifies with it and those before it. Holds the tokens it verified lately, so a busy client costs one hash a request. */
 export class ServiceAccountTokens {
   readonly issuer: string
-  readonly keyId: string
-  readonly #privateKey: KeyObject
-  readonly #publicKey: KeyObject
-  readonly #algorithm: Algorithm
+  #privateKey: KeyObject
+  #signer: Verifier
+  /** By key id, the signer's first. */
+  #verifiers: ReadonlyMap<string, Verifier>
   readonly #now: () => Date
   readonly #verified = new Map<string, VerifiedToken>()
 
   /** `key`: RSA of 2048 bits or more (RS256) or EC P-256 (ES256). Throws TypeError for any other. */
   constructor(options: {
     readonly key: KeyObject
+    /** Public keys whose tokens are accepted besides. */
+    readonly olderKeys?: readonly KeyObject[]
     readonly issuer?: string
     readonly now: () => Date
   }) {
     this.issuer = options.issuer ?? DEFAULT_ISSUER
-    this.#privateKey = options.key
-    this.#publicKey = createPublicKey(options.key)
-    this.#algorithm = algorithmOf(options.key)
     this.#now = options.now
-    this.keyId = keyIdOf(this.#publicKey)
+    this.#privateKey = options.key
+    this.#signer = verifierOf(createPublicKey(options.key))
+    this.#verifiers = verifiersOf(this.#signer, options.olderKeys ?? [])
+  }
+
+  /** Of the key that signs. */
+  get keyId(): string {
+    return this.#signer.id
+  }
+
+  /** From now on signs with `key`; tokens of a key that is neither it nor in `olderKeys` are worth nothing. */
+  replaceKeys(key: KeyObject, olderKeys: readonly KeyObject[]): void {
+    const signer = verifierOf(createPublicKey(key))
+    this.#verifiers = verifiersOf(signer, olderKeys)
+    this.#signer = signer
+    this.#privateKey = key
+    this.#verified.clear()
   }
 
   /** Signs a token for `subject`; it is valid from now on. */
@@ -148,10 +170,13 @@ export class ServiceAccountTokens {
     return this.#checkTime(result.token)
   }
 
-  /** The public key as a JSON Web Key Set. */
+  /** The public keys as a JSON Web Key Set, the signer's first. */
   jwks(): { keys: Record<string, unknown>[] } {
-    const jwk = this.#publicKey.export({ format: 'jwk' })
-    return { keys: [{ use: 'sig', ...jwk, kid: this.keyId, alg: this.#algorithm.name }] }
+    const keys = [...this.#verifiers.values()].map(({ id, publicKey, algorithm }) => {
+      const jwk = publicKey.export({ format: 'jwk' })
+      return { use: 'sig', ...jwk, kid: id, alg: algorithm.name }
+    })
+    return { keys }
   }
 
   /** The document under /.well-known/openid-configuration. `jwksUri` is absolute. */
@@ -161,14 +186,17 @@ export class ServiceAccountTokens {
       jwks_uri: jwksUri,
       response_types_supported: ['id_token'],
       subject_types_supported: ['public'],
-      id_token_signing_alg_values_supported: [this.#algorithm.name],
+      id_token_signing_alg_values_supported: [
+        ...new Set([...this.#verifiers.values()].map(({ algorithm }) => algorithm.name)),
+      ],
     }
   }
 
   #encode(claims: Record<string, unknown>): string {
-    const header = { alg: this.#algorithm.name, kid: this.keyId }
+    const { algorithm, id } = this.#signer
+    const header = { alg: algorithm.name, kid: id }
     const input = `${encodePart(header)}.${encodePart(claims)}`
-    const key = { key: this.#privateKey, ...this.#algorithm.options }
+    const key = { key: this.#privateKey, ...algorithm.options }
     return `${input}.${sign('sha256', Buffer.from(input), key).toString('base64url')}`
   }
 
@@ -183,23 +211,27 @@ export class ServiceAccountTokens {
     if (issuer !== this.issuer && issuer !== LEGACY_ISSUER) return { error: INVALID_TOKEN }
     if (header === undefined || claims === undefined) return { error: INVALID_TOKEN }
     const { alg, kid, crit } = header
-    if (kid !== undefined && kid !== this.keyId) {
-      return { error: 'invalid signature, no keys found' }
-    }
-    // The algorithm comes from the key, never from the token; a critical extension is one we do not know.
-    if (alg !== this.#algorithm.name || crit !== undefined) return { error: INVALID_TOKEN }
+    const candidates = this.#candidates(kid)
+    if (candidates.length === 0) return { error: 'invalid signature, no keys found' }
+    if (crit !== undefined) return { error: INVALID_TOKEN }
     const signature = Buffer.from(signaturePart, 'base64url')
-    if (!this.#signed(`${headerPart}.${claimsPart}`, signature)) return { error: INVALID_TOKEN }
+    const input = `${headerPart}.${claimsPart}`
+    // The algorithm comes from the key, never from the token; a critical extension is one we do not know.
+    const isSigned = candidates.some(
+      verifier => alg === verifier.algorithm.name && signed(verifier, input, signature),
+    )
+    if (!isSigned) return { error: INVALID_TOKEN }
     const token = issuer === LEGACY_ISSUER ? readLegacyClaims(claims) : readClaims(claims)
     return token === undefined
       ? { error: 'service account token claims could not be validated' }
       : { token }
   }
 
-  #signed(input: string, signature: Buffer): boolean {
-    if (signature.length !== this.#algorithm.signatureBytes) return false
-    const key = { key: this.#publicKey, ...this.#algorithm.options }
-    return verify('sha256', Buffer.from(input), key, signature)
+  /** The keys that a token's key id leaves; all of them for a token without one. */
+  #candidates(kid: unknown): readonly Verifier[] {
+    if (kid === undefined) return [...this.#verifiers.values()]
+    const verifier = typeof kid === 'string' ? this.#verifiers.get(kid) : undefined
+    return verifier === undefined ? [] : [verifier]
   }
 
   #checkTime(token: VerifiedToken): Verification {
@@ -221,6 +253,24 @@ export class ServiceAccountTokens {
       return
     }
   }
+}
+
+function signed(verifier: Verifier, input: string, signature: Buffer): boolean {
+  const { algorithm, publicKey } = verifier
+  if (signature.length !== algorithm.signatureBytes) return false
+  const key = { key: publicKey, ...algorithm.options }
+  return verify('sha256', Buffer.from(input), key, signature)
+}
+
+function verifierOf(publicKey: KeyObject): Verifier {
+  return { id: keyIdOf(publicKey), publicKey, algorithm: algorithmOf(publicKey) }
+}
+
+function verifiersOf(
+  signer: Verifier,
+  olderKeys: readonly KeyObject[],
+): ReadonlyMap<string, Verifier> {
+  return new Map([signer, ...olderKeys.map(verifierOf)].map(verifier => [verifier.id, verifier]))
 }
 
 /**

@@ -37,7 +37,10 @@ export interface Authenticator {
   authenticate(request: Credentials): UserInfo
 }
 
-type Outcome = { readonly user: UserInfo } | { readonly error: string } | undefined
+type Outcome =
+  | { readonly user: UserInfo; readonly serial?: string }
+  | { readonly error: string }
+  | undefined
 
 /**
  * Tries client certificate, bearer token and WebSocket token in this order; the first that holds wins.
@@ -47,10 +50,12 @@ export function createAuthenticator(options: {
   readonly tokens: Pick<TokenCheck, 'check'>
   /** False refuses requests without credentials. Default true. */
   readonly anonymous?: boolean
+  /** Whether a client certificate of this serial number (upper-case hex) is good no more; asked for every request. */
+  readonly isRevoked?: (serial: string) => boolean
   readonly onFailure?: (reason: string) => void
   readonly now: () => Date
 }): Authenticator {
-  const { tokens, anonymous = true, onFailure } = options
+  const { tokens, anonymous = true, isRevoked, onFailure } = options
   const certificates = new WeakMap<Buffer, Outcome>()
   const isCurrent = certificateClock(options.now)
   const byCertificate = (peer: PeerCertificate | undefined): Outcome => {
@@ -59,7 +64,10 @@ export function createAuthenticator(options: {
     if (!isCurrent(peer.der)) return { error: 'x509: certificate has expired or is not yet valid' }
     // The bytes stand for the connection: they are read once, not once a request.
     if (!certificates.has(peer.der)) certificates.set(peer.der, certificateUser(peer.der))
-    return certificates.get(peer.der)
+    const known = certificates.get(peer.der)
+    if (known === undefined || 'error' in known) return known
+    const isGone = known.serial !== undefined && isRevoked?.(known.serial) === true
+    return isGone ? { error: 'x509: certificate has been revoked' } : known
   }
   const byToken = (token: string): Outcome => {
     const result = tokens.check(token, [])
@@ -149,9 +157,9 @@ function certificateUser(der: Buffer): Outcome {
   const identity = readClientCertificate(der)
   // A certificate without a common name proves nothing about its holder, so other credentials decide.
   if (identity === undefined) return undefined
-  const { fingerprint, groups, uid, user } = identity
+  const { fingerprint, groups, uid, user, serial } = identity
   const extra = { [CREDENTIAL_ID]: [`X509SHA256=${fingerprint}`] }
-  return { user: { name: user, ...(uid === undefined ? {} : { uid }), groups, extra } }
+  return { user: { name: user, ...(uid === undefined ? {} : { uid }), groups, extra }, serial }
 }
 
 /** Adds system:authenticated, unless the groups already say whether the user is. */

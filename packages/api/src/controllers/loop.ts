@@ -19,6 +19,8 @@ export interface LoopOptions {
 export interface Loop {
   /** Queues a key as if it had changed. */
   enqueue(key: string, delayMs?: number): void
+  /** Looks at everything anew, as something besides the objects has changed. */
+  resync(): void
   /** Resolves when the queue is empty; for start-up and tests. */
   idle(): Promise<void>
   close(): Promise<void>
@@ -57,6 +59,15 @@ class KeyedLoop implements Loop {
     }
     this.#queue.add(key)
     this.#running ??= this.#work()
+  }
+
+  resync(): void {
+    const { cacher, prefixes } = this.#options
+    for (const prefix of prefixes) {
+      for (const object of cacher.list(prefix)) {
+        this.#take([{ type: 'ADDED', object, previous: undefined, revision: object.revision }])
+      }
+    }
   }
 
   async idle(): Promise<void> {
