@@ -10,6 +10,8 @@ export const REQUEST_TIMEOUT_MS = 60_000
 export const WATCH_TIMEOUT_MIN_MS = 1_800_000
 /** How often an open watch that asked for bookmarks gets one. */
 export const BOOKMARK_INTERVAL_MS = 60_000
+/** How long before its timeout a watch gets its last bookmark. */
+export const LAST_BOOKMARK_MS = 2_000
 /** A watcher may lag by this much before it is cut: clients resume from their last event. */
 export const WATCH_QUEUE_BYTES_MAX = 16 * 1024 * 1024
 /** Streams of one HTTP/2 connection: istiod opens about 40 watches, a busy operator some hundreds. */

@@ -61,6 +61,7 @@ export class Freshness {
 
   #tooLarge(revision: number): StorageError {
     return new StorageError('futureRevision', {
+      key: String(revision), // what was asked for; the answer names both
       revision: this.#revision,
       message: `Too large resource version: ${revision}, current: ${this.#revision}`,
     })

@@ -15,7 +15,12 @@ import {
   withRevision,
 } from '@podless/storage'
 import { collectionOf, collectionOptions } from '../collection.ts'
-import { BOOKMARK_INTERVAL_MS, WATCH_QUEUE_BYTES_MAX, WATCH_TIMEOUT_MIN_MS } from '../config.ts'
+import {
+  BOOKMARK_INTERVAL_MS,
+  LAST_BOOKMARK_MS,
+  WATCH_QUEUE_BYTES_MAX,
+  WATCH_TIMEOUT_MIN_MS,
+} from '../config.ts'
 import type { RequestContext } from '../context.ts'
 import { statusOf, toStatus } from '../errors.ts'
 import type { Reply, Sink } from '../exchange.ts'
@@ -128,6 +133,9 @@ class WatchStream implements WatchSink {
     this.#timers.push(setTimeout(() => this.#finish(), timeoutMs))
     if (this.#options.allowWatchBookmarks) {
       this.#timers.push(setInterval(() => this.#bookmark(), BOOKMARK_INTERVAL_MS))
+      // Ref: apiserver/pkg/storage/cacher/cache_watcher.go nextBookmarkTime: who resumes starts close to now
+      const last = timeoutMs - LAST_BOOKMARK_MS
+      if (last > 0) this.#timers.push(setTimeout(() => this.#bookmark(), last))
     }
     for (const timer of this.#timers) timer.unref()
     if (!this.#converting) this.watcher?.resume()
