@@ -2,6 +2,7 @@
 // set free under orphan. Built from the cache's own events. Ref: kubernetes/pkg/controller/garbagecollector
 
 import {
+  conflict,
   type KubeObject,
   type ObjectMeta,
   type OwnerReference,
@@ -131,14 +132,19 @@ class Collector {
         await this.#dropOwners(
           resource,
           header,
-          solid.map(({ owner }) => owner.uid),
+          verdicts.flatMap(({ owner, verdict }) => (verdict === 'solid' ? [] : owner.uid)),
         )
       return true
     }
     const waits =
       verdicts.some(({ verdict }) => verdict === 'waiting') &&
       this.#graph.dependentsOf(header.uid).length > 0
-    await this.#objects.delete(resource, header, waits ? 'Foreground' : policyOf(header))
+    await this.#objects.delete(
+      resource,
+      header,
+      waits ? 'Foreground' : policyOf(header),
+      ({ metadata }) => refuseOtherOwners(header, metadata),
+    )
     return true
   }
 
@@ -165,10 +171,11 @@ class Collector {
   async #dropOwners(
     resource: Resource,
     header: ObjectHeader,
-    keep: readonly string[],
+    gone: readonly string[],
   ): Promise<void> {
     await this.#objects.change(resource, header.namespace, header.name, live => {
-      removeItems(live.metadata, 'ownerReferences', ({ uid }) => !keep.includes(uid))
+      if (live.metadata.uid === header.uid)
+        removeItems(live.metadata, 'ownerReferences', ({ uid }) => gone.includes(uid))
     })
   }
 
@@ -177,10 +184,7 @@ class Collector {
       const dependent = this.#objects.storage.cacher.get(key)
       const kind = dependent === undefined ? undefined : this.#resourceOf(dependent)
       if (dependent === undefined || kind === undefined) continue
-      const keep = dependent.header.ownerReferences
-        .filter(({ uid }) => uid !== header.uid)
-        .map(({ uid }) => uid)
-      await this.#dropOwners(kind, dependent.header, keep)
+      await this.#dropOwners(kind, dependent.header, [header.uid])
     }
     await this.#release(resource, header, ORPHAN_FINALIZER)
     return true
@@ -203,7 +207,8 @@ class Collector {
 
   async #release(resource: Resource, header: ObjectHeader, finalizer: string): Promise<void> {
     await this.#objects.change(resource, header.namespace, header.name, (live: KubeObject) => {
-      removeItems(live.metadata, 'finalizers', name => name === finalizer)
+      if (live.metadata.uid === header.uid)
+        removeItems(live.metadata, 'finalizers', name => name === finalizer)
     })
   }
 
@@ -213,6 +218,13 @@ class Collector {
       ? undefined
       : this.#objects.registry.lookupKind({ ...gv, kind: header.kind })
   }
+}
+
+/** The verdict was about the owners it saw: who owns the object by now is for the next look, which its event asks for. */
+function refuseOtherOwners(judged: ObjectHeader, live: ObjectMeta): void {
+  const uids = new Set(judged.ownerReferences.map(({ uid }) => uid))
+  if ((live.ownerReferences ?? []).every(({ uid }) => uids.has(uid))) return
+  throw conflict({ group: '', resource: judged.kind }, judged.name, 'it has another owner by now')
 }
 
 /** Takes items off a metadata list; an empty one is not kept. */

@@ -98,6 +98,7 @@ async function empty(
   if (!finalizers.includes(SPEC_FINALIZER)) return true
   const left = await deleteContent(objects, name)
   await objects.change(namespaces, '', name, live => {
+    if (live.metadata.uid !== namespace.metadata.uid) return
     const now = timestamp(objects.now())
     const status = (live.status ?? {}) as JsonObject & { conditions?: Condition[] }
     const conditions = deletionConditions(left).reduce<Condition[]>(

@@ -103,11 +103,15 @@ export class Objects {
     return found
   }
 
-  /** Deletes by the rules clients have; undefined when it was gone already, or is another object by now (`uid`). */
+  /**
+   * Deletes by the rules clients have; undefined when it was gone already, is another object by now (`uid`), or `check`
+   * threw 409.
+   */
   async delete(
     resource: Resource,
     obj: { namespace?: string | undefined; name: string; uid?: string | undefined },
     policy?: 'Foreground' | 'Background' | 'Orphan',
+    check?: (live: KubeObject) => void,
   ): Promise<DeleteOutcome | undefined> {
     const options = {
       dryRun: false,
@@ -123,6 +127,7 @@ export class Objects {
         options,
         now: this.now,
         unconverted: true,
+        ...(check === undefined ? {} : { check }),
       })
     } catch (error) {
       if (error instanceof StatusError && (error.code === 404 || error.code === 409))

@@ -1,0 +1,113 @@
+// The collector against clients that write to a dependent in the moment between its verdict and its own write.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { JsonObject } from '@podless/apimachinery'
+import type { Backend } from '@podless/storage'
+import { openMemory } from '@podless/storage/testing'
+import { ApiClient } from '../../../../test/harness/api-client.ts'
+import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+
+const inner = openMemory()
+/** Key -> what happens before the next write of it. */
+const meddlers = new Map<string, () => Promise<unknown>>()
+
+async function interfere(key: string): Promise<void> {
+  const act = meddlers.get(key)
+  meddlers.delete(key)
+  await act?.()
+}
+
+const backend: Backend = new Proxy(inner, {
+  get: (target, name) => {
+    if (name === 'put' || name === 'delete') {
+      return async (...args: [string, never, never]) => {
+        await interfere(args[0])
+        return await target[name](...args)
+      }
+    }
+    const value: unknown = Reflect.get(target, name)
+    return typeof value === 'function' ? value.bind(target) : value
+  },
+})
+
+let server: TestServer
+let client: ApiClient
+
+before(async () => {
+  server = await startServer({ backend })
+  client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
+})
+after(async () => {
+  client.close()
+  await server.close()
+})
+
+const MAPS = '/api/v1/namespaces/default/configmaps'
+
+interface Owner {
+  readonly uid: string
+  readonly [field: string]: string
+}
+
+async function create(name: string, ownerReferences: readonly Owner[] = []): Promise<Owner> {
+  const metadata = { name, ownerReferences: ownerReferences.map(owner => ({ ...owner })) }
+  const body: JsonObject = { apiVersion: 'v1', kind: 'ConfigMap', metadata }
+  const answer = await client.send({ method: 'POST', path: MAPS, body })
+  assert.equal(answer.status, 201)
+  const { uid } = answer.json().metadata as { uid: string }
+  return { apiVersion: 'v1', kind: 'ConfigMap', name, uid }
+}
+
+const keyOf = (name: string): string => `/registry/core/configmaps/default/${name}`
+
+/** Adds an owner behind the server's back, as another replica would. */
+async function own(name: string, owner: Owner): Promise<void> {
+  const { entry } = await inner.get(storedKey(name))
+  assert.ok(entry !== undefined)
+  const object = JSON.parse(Buffer.from(entry.value).toString())
+  object.metadata.ownerReferences = [...(object.metadata.ownerReferences ?? []), owner]
+  await inner.put(entry.key, Buffer.from(JSON.stringify(object)), { ifRevision: entry.revision })
+}
+
+const storedKey = (name: string): string =>
+  [...server.server.storage.cacher.list('/registry/')].find(
+    ({ header }) => header.kind === 'ConfigMap' && header.name === name,
+  )?.key ?? keyOf(name)
+
+/** Resolves once the write of the dependent was interfered with and the collector has nothing more to do. */
+async function settled(key: string): Promise<void> {
+  while (meddlers.has(key)) await new Promise(resolve => setTimeout(resolve, 5))
+  const { storage } = server.server
+  for (let round = 0; round < 3; round += 1) {
+    await storage.cacher.waitFresh(await inner.revision())
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}
+
+const ownersOf = async (name: string): Promise<string[] | undefined> => {
+  const answer = await client.send({ path: `${MAPS}/${name}` })
+  if (answer.status !== 200) return undefined
+  const { ownerReferences = [] } = answer.json().metadata as { ownerReferences?: Owner[] }
+  return ownerReferences.map(owner => owner.name ?? '')
+}
+
+test('an owner that comes while a lost one is taken off stays', async () => {
+  const [lost, kept, late] = [await create('lost'), await create('kept'), await create('late')]
+  await create('child', [lost, kept])
+  const key = storedKey('child')
+  meddlers.set(key, () => own('child', late))
+  await client.send({ method: 'DELETE', path: `${MAPS}/lost` })
+  await settled(key)
+  assert.deepEqual(await ownersOf('child'), ['kept', 'late'])
+})
+
+test('a dependent that gets an owner while it is being collected stays', async () => {
+  const [last, rescuer] = [await create('last'), await create('rescuer')]
+  await create('rescued', [last])
+  const key = storedKey('rescued')
+  meddlers.set(key, () => own('rescued', rescuer))
+  await client.send({ method: 'DELETE', path: `${MAPS}/last` })
+  await settled(key)
+  assert.deepEqual(await ownersOf('rescued'), ['rescuer'])
+})
