@@ -22,6 +22,7 @@ import {
   StorageError,
 } from '@podless/storage'
 import { type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.ts'
+import { readEncryptionKeys, withEncryption } from './encryption-keys.ts'
 import { CliError, EXIT } from './exit.ts'
 import { collectWhenIdle } from './idle-memory.ts'
 import { readFileOption } from './read-file-option.ts'
@@ -37,6 +38,7 @@ export interface UpOptions extends AuditLogOptions {
   readonly etcdCafile?: string
   readonly etcdCertfile?: string
   readonly etcdKeyfile?: string
+  readonly encryptionKeyFile?: string
   readonly serviceClusterIpRange: string
   readonly serviceResolver?: readonly string[]
   readonly logLevel: LogLevel
@@ -56,7 +58,8 @@ export async function up(options: UpOptions): Promise<void> {
   const audit = await openAuditLog(options, log)
   await makeDataFolder(data)
   const trust = await explained(() => openTrust({ data, names: servingNamesOf(config), now }))
-  const backend = await explained(() => openBackend(options, data))
+  const keys = await readEncryptionKeys(options.encryptionKeyFile)
+  const backend = withEncryption(await explained(() => openBackend(options, data)), keys)
   const stop = Promise.withResolvers<NodeJS.Signals | { fatal: unknown }>()
   for (const signal of SIGNALS) process.once(signal, stop.resolve)
   const server = await start({

@@ -32,6 +32,11 @@ export function addUp(root: Command): void {
       'range for ClusterIPs',
       'SERVICE_CLUSTER_IP_RANGE',
     ).default('10.96.0.0/12'),
+    option(
+      '--encryption-key-file <file>',
+      'encrypt Secrets in the store; NAME:BASE64 of 32 bytes a line, the first encrypts',
+      'ENCRYPTION_KEY_FILE',
+    ),
     option('--audit-log <file>', 'record requests in this file', 'AUDIT_LOG'),
     option('--audit-policy <file>', 'which, as an audit.k8s.io/v1 Policy', 'AUDIT_POLICY'),
     option('--audit-log-maxsize <mib>', 'rotate it over this size', 'AUDIT_LOG_MAXSIZE').default(

@@ -1,0 +1,65 @@
+// Encryption at rest: storage works over it as over any engine, and what lies below shows nothing.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Backend } from './backend.ts'
+import { type EncryptionKey, encrypting } from './encrypting.ts'
+import { openMemory } from './testing/memory.ts'
+import { runStorageSuite } from './testing/storage-suite.ts'
+
+const PREFIX = '/registry/secrets/'
+const KEY = `${PREFIX}default/a`
+const key = (name: string, fill: number): EncryptionKey => ({
+  name,
+  secret: Buffer.alloc(32, fill),
+})
+const over = (inner: Backend, ...keys: readonly EncryptionKey[]): Backend =>
+  encrypting(inner, { keys, prefixes: [PREFIX] })
+
+runStorageSuite('memory, encrypted', () =>
+  encrypting(openMemory(), { keys: [key('k', 1)], prefixes: ['/registry/'] }),
+)
+
+const textAt = async (backend: Backend, at = KEY): Promise<string> =>
+  Buffer.from((await backend.get(at)).entry?.value ?? []).toString('latin1')
+
+test('values under the prefix are sealed with the first key, others lie plain', async () => {
+  const inner = openMemory()
+  const backend = over(inner, key('new', 2), key('old', 1))
+  await backend.put(KEY, Buffer.from('hush'), { ifRevision: 0 })
+  await backend.put('/registry/configmaps/default/a', Buffer.from('plain'), { ifRevision: 0 })
+  const sealed = await textAt(inner)
+  assert.ok(sealed.startsWith('k8s:enc:aesgcm:v1:new:'))
+  assert.ok(!sealed.includes('hush'))
+  assert.equal(await textAt(backend), 'hush')
+  assert.equal(await textAt(inner, '/registry/configmaps/default/a'), 'plain')
+})
+
+test('keys rotate: all decrypt, plain values are read, and a write takes the first key', async () => {
+  const inner = openMemory()
+  const plain = await inner.put(KEY, Buffer.from('one'), { ifRevision: 0 })
+  const first = over(inner, key('a', 1))
+  assert.equal(await textAt(first), 'one')
+  const revision = await first.put(KEY, Buffer.from('two'), { ifRevision: plain })
+  const both = over(inner, key('b', 2), key('a', 1))
+  assert.equal(await textAt(both), 'two')
+  await both.put(KEY, Buffer.from('three'), { ifRevision: revision })
+  assert.equal(await textAt(over(inner, key('b', 2))), 'three')
+})
+
+test('a missing key, another key, another place and a changed byte are refused', async () => {
+  const inner = openMemory()
+  await over(inner, key('a', 1)).put(KEY, Buffer.from('hush'), { ifRevision: 0 })
+  const corrupt = { name: 'StorageError', code: 'corrupt' }
+  await assert.rejects(over(inner).get(KEY), corrupt)
+  await assert.rejects(over(inner, key('a', 9)).get(KEY), corrupt)
+  const sealed = (await inner.get(KEY)).entry?.value ?? Buffer.alloc(0)
+  await inner.put(`${PREFIX}default/b`, sealed, { ifRevision: 0 })
+  await assert.rejects(over(inner, key('a', 1)).get(`${PREFIX}default/b`), corrupt)
+  const changed = Buffer.from(sealed)
+  changed[changed.length - 20] = (changed[changed.length - 20] ?? 0) ^ 1
+  await inner.put(`${PREFIX}default/c`, changed, { ifRevision: 0 })
+  await assert.rejects(over(inner, key('a', 1)).get(`${PREFIX}default/c`), corrupt)
+  assert.throws(() => over(inner, { name: 'a:b', secret: Buffer.alloc(32) }), TypeError)
+  assert.throws(() => over(inner, { name: 'a', secret: Buffer.alloc(16) }), TypeError)
+})

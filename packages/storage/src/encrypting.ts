@@ -1,0 +1,128 @@
+// A Backend whose values under some prefixes lie encrypted in the one beneath: AES-256-GCM, the key's name before the
+// bytes, the storage key bound to them, so that no value can be put in another's place. Opened by the cli over either engine.
+// Ref: apiserver/pkg/storage/value/encrypt/aes/aes.go, apiserver/pkg/storage/value/transformer.go
+
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import type { Backend, Entry, WatchBatch, WatchEvent } from './backend.ts'
+import { StorageError } from './errors.ts'
+
+export interface EncryptionKey {
+  /** Stands in front of every value; letters, digits, `.`, `_` and `-`. */
+  readonly name: string
+  /** 32 bytes. */
+  readonly secret: Uint8Array
+}
+
+export interface EncryptionOptions {
+  /** The first encrypts, all decrypt. Without any, values are written plain and encrypted ones cannot be read. */
+  readonly keys: readonly EncryptionKey[]
+  /** Of the keys whose values are encrypted. */
+  readonly prefixes: readonly string[]
+}
+
+const MARK = Buffer.from('k8s:enc:aesgcm:v1:')
+const COLON = 0x3a
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+const NAME = /^[A-Za-z0-9._-]{1,64}$/
+
+/** Wraps an engine. Values stored plain are read as they are. Throws TypeError for a key that cannot be one. */
+export function encrypting(inner: Backend, options: EncryptionOptions): Backend {
+  for (const { name, secret } of options.keys) {
+    if (!NAME.test(name)) throw new TypeError(`${JSON.stringify(name)} cannot name a key`)
+    if (secret.length !== 32) throw new TypeError(`the key ${name} must have 32 bytes`)
+  }
+  const cipher = new ValueCipher(options)
+  const opened = (entry: Entry): Entry => ({ ...entry, value: cipher.open(entry.key, entry.value) })
+  async function* watch(
+    prefix: string,
+    range: { after: number; signal: AbortSignal },
+  ): AsyncIterable<WatchBatch> {
+    for await (const batch of inner.watch(prefix, range)) {
+      yield { ...batch, events: batch.events.map(event => openedEvent(cipher, event)) }
+    }
+  }
+  return {
+    async get(key, read) {
+      const { entry, revision } = await inner.get(key, read)
+      return { entry: entry === undefined ? undefined : opened(entry), revision }
+    },
+    async list(prefix, read) {
+      const page = await inner.list(prefix, read)
+      return { ...page, entries: page.entries.map(opened) }
+    },
+    revision: read => inner.revision(read),
+    put: (key, value, write) => inner.put(key, cipher.close(key, value), write),
+    delete: (key, write) => inner.delete(key, write),
+    watch,
+    compact: revision => inner.compact(revision),
+    close: () => inner.close(),
+  }
+}
+
+function openedEvent(cipher: ValueCipher, event: WatchEvent): WatchEvent {
+  const { key, value, previous } = event
+  return {
+    ...event,
+    ...(value === undefined ? {} : { value: cipher.open(key, value) }),
+    ...(previous === undefined ? {} : { previous: cipher.open(key, previous) }),
+  }
+}
+
+class ValueCipher {
+  readonly #options: EncryptionOptions
+  readonly #secrets: ReadonlyMap<string, Uint8Array>
+
+  constructor(options: EncryptionOptions) {
+    this.#options = options
+    this.#secrets = new Map(options.keys.map(({ name, secret }) => [name, secret]))
+  }
+
+  close(key: string, value: Uint8Array): Uint8Array {
+    const [first] = this.#options.keys
+    if (first === undefined || !this.#covers(key)) return value
+    const nonce = randomBytes(NONCE_BYTES)
+    const cipher = createCipheriv('aes-256-gcm', first.secret, nonce).setAAD(Buffer.from(key))
+    const sealed = Buffer.concat([cipher.update(value), cipher.final()])
+    return Buffer.concat([MARK, Buffer.from(`${first.name}:`), nonce, sealed, cipher.getAuthTag()])
+  }
+
+  /** Throws StorageError corrupt for a value of an unknown key, or one that was tampered with. */
+  open(key: string, value: Uint8Array): Uint8Array {
+    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+    if (!this.#covers(key) || !bytes.subarray(0, MARK.length).equals(MARK)) return value
+    const end = bytes.indexOf(COLON, MARK.length)
+    const name = end < 0 ? '' : bytes.toString('latin1', MARK.length, end)
+    const secret = this.#secrets.get(name)
+    if (secret === undefined) {
+      throw new StorageError('corrupt', {
+        key,
+        message: `${key} is encrypted with the key ${JSON.stringify(name)}, which is not in the key file`,
+      })
+    }
+    try {
+      return unseal(bytes.subarray(end + 1), secret, key)
+    } catch (error) {
+      throw new StorageError('corrupt', {
+        key,
+        message: `${key} cannot be decrypted: it is damaged, or was encrypted for another place`,
+        cause: error,
+      })
+    }
+  }
+
+  #covers(key: string): boolean {
+    return this.#options.prefixes.some(prefix => key.startsWith(prefix))
+  }
+}
+
+function unseal(sealed: Buffer, secret: Uint8Array, key: string): Buffer {
+  const nonce = sealed.subarray(0, NONCE_BYTES)
+  const decipher = createDecipheriv('aes-256-gcm', secret, nonce, { authTagLength: TAG_BYTES })
+  decipher.setAAD(Buffer.from(key))
+  decipher.setAuthTag(sealed.subarray(-TAG_BYTES))
+  return Buffer.concat([
+    decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)),
+    decipher.final(),
+  ])
+}
