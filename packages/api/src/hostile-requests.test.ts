@@ -123,6 +123,53 @@ test('a path of slashes takes no longer than another', async () => {
   assert.ok(process.cpuUsage(started).user < 700_000)
 })
 
+test('a body of many small things takes no longer than its size', async () => {
+  const many = (count: number, make: (i: number) => unknown) =>
+    Array.from({ length: count }, (_, i) => make(i))
+  const owner = (i: number) => ({ apiVersion: 'v1', kind: 'Node', name: 'a', uid: `${i}` })
+  const begins = (type: string) =>
+    Buffer.from(`-----BEGIN ${type}-----`.repeat(20_000)).toString('base64')
+  const rule = (i: number) => ({ verbs: ['get'], apiGroups: [''], resources: [`r${i}`] })
+  const csr = (spec: object) => ({
+    metadata: { name: 'a' },
+    spec: { signerName: 'a.b/c', ...spec },
+  })
+  const requests = '/apis/certificates.k8s.io/v1/certificatesigningrequests'
+  const roles = `/apis/${RBAC}/v1/clusterroles`
+  const labels = { sum: 'of-many' }
+  const bodies: readonly [path: string, body: object][] = [
+    [
+      '/api/v1/namespaces/hers/configmaps',
+      { metadata: { name: 'owned', ownerReferences: many(15_000, owner) } },
+    ],
+    [
+      '/api/v1/namespaces/hers/secrets',
+      {
+        metadata: { name: 'pair' },
+        type: 'kubernetes.io/tls',
+        data: { 'tls.crt': begins('CERTIFICATE'), 'tls.key': begins('A') },
+      },
+    ],
+    [requests, csr({ usages: ['client auth'], request: begins('CERTIFICATE REQUEST') })],
+    [requests, csr({ usages: many(60_000, i => `u${i}`), request: '' })],
+    [roles, { metadata: { name: 'many', labels }, rules: many(12_000, rule) }],
+    [
+      roles,
+      {
+        metadata: { name: 'sum' },
+        aggregationRule: { clusterRoleSelectors: [{ matchLabels: labels }] },
+      },
+    ],
+  ]
+  for (const [path, body] of bodies) {
+    const started = process.cpuUsage()
+    const wanted = { method: 'POST', path, body: JSON.stringify(body), headers: JSON_TYPE }
+    await admin.send(wanted)
+    // Each took 3 to 20 s.
+    assert.ok(process.cpuUsage(started).user < 2_500_000, path)
+  }
+})
+
 test('a watch whose upgrade fails, or whose client has left, is let go', async () => {
   const serving = await openServingCertificate(server.pki, { names: [], now: new Date() })
   const left = Promise.withResolvers<void>()

@@ -6,6 +6,7 @@ import {
   equalJson,
   type JsonObject,
   type KubeObject,
+  type OwnerReference,
   parseApiVersion,
   type SchemaNode,
   trackUpdate,
@@ -39,17 +40,24 @@ export function dedupOwners(
   when: string,
 ): void {
   const { ownerReferences = [] } = metadata
-  const kept: typeof ownerReferences = []
+  const kept = new Map<string, (typeof ownerReferences)[number]>()
   const doubled: string[] = []
   for (const owner of ownerReferences) {
-    if (kept.some(other => equalJson(other, owner))) doubled.push(owner.uid)
-    else kept.push(owner)
+    const key = ownerKey(owner)
+    if (kept.has(key)) doubled.push(owner.uid)
+    else kept.set(key, owner)
   }
   if (doubled.length === 0) return
   warn(
     `.metadata.ownerReferences contains duplicate entries${when}; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${doubled.join(', ')}`,
   )
-  metadata.ownerReferences = kept
+  metadata.ownerReferences = [...kept.values()]
+}
+
+/** The same text for equal owners: there may be as many as a body holds, too many to compare each with each. */
+function ownerKey(owner: OwnerReference): string {
+  const present = Object.entries(owner).filter(([, value]) => value !== undefined)
+  return JSON.stringify(present.sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** What this door resets, and a writer therefore does not own. Ref: rest.ResetFieldsStrategy */

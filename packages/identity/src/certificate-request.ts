@@ -4,6 +4,7 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 import { createRequestedCertificate, type Issuer } from './certificate.ts'
 import { type DerElement, DerError, elements, oidText, partsOf } from './der-reader.ts'
+import { pemBlocks } from './pem.ts'
 
 export interface CertificateRequest {
   /** The distinguished name as it was sent, DER. */
@@ -45,11 +46,10 @@ const RSA_BITS_MIN = 2048
 export function parseCertificateRequest(
   text: string,
 ): CertificateRequest | { readonly error: string } {
-  const block = /-----BEGIN CERTIFICATE REQUEST-----([\s\S]*?)-----END CERTIFICATE REQUEST-----/
-  const base64 = block.exec(text)?.[1]
-  if (base64 === undefined) return { error: 'PEM block type must be CERTIFICATE REQUEST' }
+  const block = pemBlocks(text).find(({ type }) => type === 'CERTIFICATE REQUEST')
+  if (block === undefined) return { error: 'PEM block type must be CERTIFICATE REQUEST' }
   try {
-    return read(Buffer.from(base64, 'base64'))
+    return read(Buffer.from(block.content, 'base64'))
   } catch (error) {
     if (error instanceof DerError) return { error: error.message }
     throw error

@@ -16,7 +16,7 @@ import {
   notSupported,
   required,
 } from '@podless/apimachinery'
-import { parseCertificateRequest } from '@podless/identity'
+import { parseCertificateRequest, pemBlocks } from '@podless/identity'
 import type { Resource, RuleContext, StoredSubresource, Strategy } from '../resource.ts'
 import { allButFields, builtin } from './builtin.ts'
 import { AGE, column, humanDuration, NAME, textColumn } from './columns.ts'
@@ -88,8 +88,7 @@ function fillConditionTimes(obj: KubeObject, old: KubeObject, now: Date): void {
 
 function pemTypes(base64: string): string[] {
   const text = Buffer.from(base64, 'base64').toString('latin1')
-  const blocks = text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g)
-  return [...blocks].map(block => block[1] ?? '')
+  return pemBlocks(text).map(({ type }) => type)
 }
 
 function requestErrors(obj: KubeObject): FieldError[] {
@@ -121,10 +120,13 @@ function signerErrors(signer: string): FieldError[] {
 function usageErrors(obj: KubeObject): FieldError[] {
   const usages = textsAt(obj, 'spec.usages')
   if (usages.length === 0) return [required('spec.usages')]
+  const seen = new Set<string>()
   return usages.flatMap((usage, index) => {
     const path = `spec.usages[${index}]`
     const errors = USAGES.includes(usage) ? [] : [notSupported(path, usage, USAGES)]
-    return usages.indexOf(usage) < index ? [...errors, duplicate(path, usage)] : errors
+    if (seen.has(usage)) return [...errors, duplicate(path, usage)]
+    seen.add(usage)
+    return errors
   })
 }
 

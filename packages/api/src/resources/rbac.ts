@@ -235,7 +235,7 @@ export function aggregate(clusterRoles: Iterable<KubeObject>): KubeObject[] {
   const changed: KubeObject[] = []
   for (const role of roles.filter(isAggregated)) {
     const rules: JsonValue[] = []
-    addSum(role, { roles, rules, seen: new Set([role]) })
+    addSum(role, { roles, rules, known: new Set(), seen: new Set([role]) })
     const current = Array.isArray(role.rules) ? role.rules : []
     if (!equalJson(rules, current)) changed.push({ ...role, rules: cloneJson(rules) })
   }
@@ -245,6 +245,8 @@ export function aggregate(clusterRoles: Iterable<KubeObject>): KubeObject[] {
 interface Sum {
   readonly roles: readonly KubeObject[]
   readonly rules: JsonValue[]
+  /** The rules as text: there may be too many to compare each with each. */
+  readonly known: Set<string>
   readonly seen: Set<KubeObject>
 }
 
@@ -256,14 +258,17 @@ function addSum(role: KubeObject, sum: Sum): void {
       if (sum.seen.has(other) || !selector.matches(other.metadata.labels ?? {})) continue
       sum.seen.add(other)
       if (isAggregated(other)) addSum(other, sum)
-      else addRules(other, sum.rules)
+      else addRules(other, sum)
     }
   }
 }
 
-function addRules(role: KubeObject, rules: JsonValue[]): void {
+function addRules(role: KubeObject, { rules, known }: Sum): void {
   for (const rule of objectsAt(role, 'rules')) {
-    if (!rules.some(known => equalJson(known, rule))) rules.push(rule)
+    const text = JSON.stringify(Object.entries(rule).sort(([a], [b]) => (a < b ? -1 : 1)))
+    if (known.has(text)) continue
+    known.add(text)
+    rules.push(rule)
   }
 }
 

@@ -2,25 +2,16 @@
 // Called by core-config.ts. Texts are Go's crypto/tls X509KeyPair.
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-
-interface Block {
-  readonly type: string
-  readonly pem: string
-}
-
-function blocksOf(text: string): Block[] {
-  const found = text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g)
-  return [...found].map(match => ({ type: match[1] ?? '', pem: match[0] }))
-}
+import { type PemBlock, pemBlocks } from '@podless/identity'
 
 const isKey = (type: string): boolean => type === 'PRIVATE KEY' || type.endsWith(' PRIVATE KEY')
 
 /** The first thing wrong with the pair, or undefined. Both are PEM texts. */
 export function tlsPairProblem(certificate: string, key: string): string | undefined {
-  const certificates = blocksOf(certificate)
+  const certificates = pemBlocks(certificate)
   const leaf = certificates.find(({ type }) => type === 'CERTIFICATE')
   if (leaf === undefined) return missing(certificates, 'certificate')
-  const keys = blocksOf(key)
+  const keys = pemBlocks(key)
   const secret = keys.find(({ type }) => isKey(type))
   if (secret === undefined) return missing(keys, 'key')
   const parsed = parsePair(leaf.pem, secret.pem)
@@ -30,7 +21,7 @@ export function tlsPairProblem(certificate: string, key: string): string | undef
     : 'tls: private key does not match public key'
 }
 
-function missing(blocks: readonly Block[], input: 'certificate' | 'key'): string {
+function missing(blocks: readonly PemBlock[], input: 'certificate' | 'key'): string {
   const [first] = blocks
   const where = `${input} input`
   if (first === undefined) return `tls: failed to find any PEM data in ${where}`
