@@ -81,29 +81,30 @@ test('an address that a refused update reserved is free again, as is one that an
   assert.equal(now.status, 201, JSON.stringify(now.body))
 })
 
-test('a status that is a field like any other counts in the generation of a custom resource', async () => {
-  const crd = {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: 'plains.example.com' },
-    spec: {
-      group: 'example.com',
-      scope: 'Namespaced',
-      names: { plural: 'plains', kind: 'Plain' },
-      versions: [
-        {
-          name: 'v1',
-          served: true,
-          storage: true,
-          schema: {
-            openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
-          },
+const PLAINS = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'plains.example.com' },
+  spec: {
+    group: 'example.com',
+    scope: 'Namespaced',
+    names: { plural: 'plains', kind: 'Plain' },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
         },
-      ],
-    },
-  }
+      },
+    ],
+  },
+}
+
+test('a status that is a field like any other counts in the generation of a custom resource', async () => {
   assert.equal(
-    (await send('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd)).status,
+    (await send('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', PLAINS)).status,
     201,
   )
   const path = '/apis/example.com/v1/namespaces/default/plains'
@@ -188,6 +189,33 @@ test('a right that went while the cache had lost its place allows nothing any mo
     })
     while (key.get(stored.key) !== undefined) await new Promise(resolve => setTimeout(resolve, 5))
     assert.equal(await asEve(), 403)
+  } finally {
+    admin.close()
+    await other.close()
+  }
+})
+
+test('a CRD that went while the cache had lost its place is served no more', async () => {
+  const { backend, forget } = forgetful()
+  const other = await startServer({ backend })
+  const admin = new ApiClient({ url: other.url, ca: other.ca, ...other.admin })
+  try {
+    const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+    assert.equal((await admin.send({ method: 'POST', path, body: PLAINS })).status, 201)
+    const status = async (): Promise<number> =>
+      (await admin.send({ path: '/apis/example.com/v1/plains' })).status
+    while ((await status()) !== 200) await new Promise(resolve => setTimeout(resolve, 5))
+    const { cacher } = other.server.storage
+    const stored = [...cacher.list('/registry/')].find(
+      ({ header }) => header.name === 'plains.example.com',
+    )
+    assert.ok(stored !== undefined)
+    forget(async () => {
+      await backend.delete(stored.key, { ifRevision: stored.revision })
+    })
+    while (cacher.get(stored.key) !== undefined)
+      await new Promise(resolve => setTimeout(resolve, 5))
+    assert.equal(await status(), 404)
   } finally {
     admin.close()
     await other.close()

@@ -54,6 +54,7 @@ export function startCrdController(
     cacher: objects.storage.cacher,
     prefixes: [prefixOf(crds, '')],
     keysOf: event => controller.keysOf(event),
+    tracksDeletions: true,
     reconcile: async name => {
       if (await controller.reconcile(name)) return
       loop.enqueue(name, INSTANCES_LEFT_RETRY_MS)

@@ -1,7 +1,7 @@
 // The shape of every controller: a queue of keys fed by the cache, worked off one at a time, retried with back-off.
 // Used by the other controllers; calls cacher.watch. Ref: client-go/util/workqueue
 
-import type { CacheEvent, Cacher, WatchItem } from '@podless/storage'
+import type { CacheEvent, Cacher, StoredObject, WatchItem } from '@podless/storage'
 import type { Log } from '../log.ts'
 
 export interface LoopOptions {
@@ -11,6 +11,8 @@ export interface LoopOptions {
   readonly prefixes: readonly string[]
   /** The queue keys a change touches; default: the object's own key. */
   readonly keysOf?: (event: CacheEvent) => readonly string[]
+  /** True for a loop whose keysOf has to hear of deletions also when the cache lost its place and saw none. */
+  readonly tracksDeletions?: boolean
   /** Brings the world in line with what is stored under `key`. Throwing tries again later. */
   readonly reconcile: (key: string) => Promise<void>
   readonly log: Log
@@ -38,6 +40,7 @@ class KeyedLoop implements Loop {
   readonly #options: LoopOptions
   readonly #queue = new Set<string>()
   readonly #attempts = new Map<string, number>()
+  readonly #known = new Map<string, StoredObject>()
   readonly #timers = new Map<string, NodeJS.Timeout>()
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
@@ -89,8 +92,10 @@ class KeyedLoop implements Loop {
       sink: {
         onEvents: items => this.#take(items),
         onEnd: reason => {
+          if (reason === 'aborted' || reason === 'failed') return
           // The cache was loaded anew: begin again from its state.
-          if (reason !== 'aborted' && reason !== 'failed') this.#watch(prefix)
+          this.#forgetLost(prefix)
+          this.#watch(prefix)
         },
       },
     })
@@ -99,7 +104,34 @@ class KeyedLoop implements Loop {
   #take(items: readonly WatchItem[]): void {
     for (const item of items) {
       if (item.type === 'INITIAL_EVENTS_END') continue
-      for (const key of this.#options.keysOf?.(item) ?? [item.object.key]) this.enqueue(key)
+      if (this.#options.tracksDeletions === true) this.#track(item)
+      for (const key of this.#keysOf(item)) this.enqueue(key)
+    }
+  }
+
+  /** An object that cannot be read must not end the loop for all others. */
+  #keysOf(event: CacheEvent): readonly string[] {
+    const { keysOf, log, name } = this.#options
+    const { key } = event.object
+    try {
+      return keysOf?.(event) ?? [key]
+    } catch (error) {
+      log.error(`${name}: a change was passed over`, error, { key })
+      return []
+    }
+  }
+
+  #track({ type, object }: CacheEvent): void {
+    if (type === 'DELETED') this.#known.delete(object.key)
+    else this.#known.set(object.key, object)
+  }
+
+  #forgetLost(prefix: string): void {
+    const { cacher } = this.#options
+    for (const object of this.#known.values()) {
+      const isThere = cacher.get(object.key)?.header.uid === object.header.uid
+      if (isThere || !object.key.startsWith(prefix)) continue
+      this.#take([{ type: 'DELETED', object, previous: object, revision: cacher.revision }])
     }
   }
 
