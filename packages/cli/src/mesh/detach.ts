@@ -1,6 +1,6 @@
 // podless mesh up --detach: starts the same command in the background and watches its state until the mesh is ready.
 
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CliError, EXIT } from '../exit.ts'
 import { componentDisplay } from './component-table.ts'
@@ -8,7 +8,7 @@ import { ourselves } from './components.ts'
 import { end, lastLines, launch } from './processes.ts'
 import { waitFor } from './readiness.ts'
 import { type MeshState, meshFolder, observed, readState } from './state-file.ts'
-import { type MeshUpOptions, refuseSecond } from './up.ts'
+import { type MeshUpOptions, makeFolder, refuseSecond } from './up.ts'
 
 const READY_MS_MAX = 300_000
 const LOG_LINES = 12
@@ -17,7 +17,7 @@ export async function meshUpDetached(options: MeshUpOptions): Promise<void> {
   const folder = meshFolder(options.data)
   refuseSecond(folder)
   const logFile = join(folder.data, 'mesh-up.log')
-  await mkdir(folder.data, { recursive: true, mode: 0o700 })
+  await makeFolder(folder.data)
   await rm(logFile, { force: true })
   const background = await launch({ ...ourselves('mesh', 'up', ...argumentsOf(options)), logFile })
   const stop = new AbortController()

@@ -58,6 +58,7 @@ export async function meshUp(options: MeshUpOptions): Promise<void> {
   const programs = findPrograms(options)
   const crds = await readCrds(options.from)
   refuseSecond(folder)
+  await makeFolder(folder.data)
   const run = new MeshRun({ folder, programs, display: componentDisplay(process.stdout) })
   const stop = new AbortController()
   const interrupted = Promise.withResolvers<void>()
@@ -92,6 +93,21 @@ async function portOf(text: string): Promise<number> {
   if (!/^\d+$/.test(text) || port > 65_535)
     throw new CliError(EXIT.usage, `--port ${JSON.stringify(text)} is no port`)
   return port === 0 ? ((await freePorts(1))[0] ?? 0) : port
+}
+
+/** Only its owner may read keys. Throws a CliError that says why the folder cannot be used. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+    await chmod(path, 0o700)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new CliError(
+      EXIT.cannotCreate,
+      `the data folder ${path} cannot be made: ${why}; give another with --data`,
+      { cause: error },
+    )
+  }
 }
 
 /** Throws when a mesh of this folder runs already. */
@@ -150,8 +166,6 @@ class MeshRun {
       onChange: () => this.#update({ components: this.#running().states() }),
     })
     await removeLeftovers(this.#folder)
-    await mkdir(this.#folder.data, { recursive: true, mode: 0o700 })
-    await chmod(this.#folder.data, 0o700)
     await rm(this.#folder.logs, { recursive: true, force: true })
     await mkdir(this.#folder.logs, { mode: 0o700 })
     this.#update({})
