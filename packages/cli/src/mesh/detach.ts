@@ -15,9 +15,9 @@ const LOG_LINES = 12
 
 export async function meshUpDetached(options: MeshUpOptions): Promise<void> {
   const folder = meshFolder(options.data)
+  await makeFolder(folder.data)
   refuseSecond(folder)
   const logFile = join(folder.data, 'mesh-up.log')
-  await makeFolder(folder.data)
   await rm(logFile, { force: true })
   const background = await launch({ ...ourselves('mesh', 'up', ...argumentsOf(options)), logFile })
   const stop = new AbortController()
