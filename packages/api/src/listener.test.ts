@@ -1,7 +1,9 @@
 // The listener without a server behind it: clients that leave early, connections that say nothing, requests for heads.
 
 import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { type RequestOptions, request } from 'node:https'
 import { connect } from 'node:net'
@@ -11,6 +13,7 @@ import { after, before, test } from 'node:test'
 import { openPki, openServingCertificate } from '@podless/identity'
 import type { Incoming, Reply } from './exchange.ts'
 import { type Listener, listen, type TlsMaterial } from './server.ts'
+import { writeReply } from './write-reply.ts'
 
 let directory: string
 let tls: TlsMaterial
@@ -113,6 +116,33 @@ test('a WebSocket that cannot be agreed on leaves no stream behind', async () =>
   sent.end()
   assert.equal(await aborted, true)
   await listener.close(1000)
+})
+
+test('a stream that ended is cut when its client does not read the rest, and only then', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  for (const reads of [true, false]) {
+    let cut = false
+    const response = Object.assign(new EventEmitter(), {
+      destroyed: false,
+      writeHead: () => undefined,
+      flushHeaders: () => undefined,
+      end: () => {
+        if (reads) response.emit('close')
+      },
+      destroy: () => {
+        cut = true
+      },
+    })
+    await writeReply({
+      request: { method: 'GET' } as Incoming,
+      response: response as unknown as ServerResponse,
+      reply: { ...stream().reply, body: { type: 'stream', start: sink => sink.end() } },
+      draining: new AbortController().signal,
+    })
+    assert.equal(cut, false)
+    t.mock.timers.tick(60_000)
+    assert.equal(cut, !reads)
+  }
 })
 
 test('HEAD gets the headers of a list and of a watch and nothing more, over both protocols', async () => {

@@ -115,6 +115,17 @@ async function drained(target: ServerResponse, response: AnyResponse): Promise<v
   await promise
 }
 
+/** How long a client may take to read what is left of a stream that has ended. */
+const LAST_BYTES_MS = 30_000
+
+/** A client that does not read would hold the stream's bytes for as long as its connection lives. */
+function endSoon(response: ServerResponse): void {
+  const timer = setTimeout(() => response.destroy(), LAST_BYTES_MS)
+  timer.unref()
+  response.once('close', () => clearTimeout(timer))
+  response.end()
+}
+
 function responseSink(response: AnyResponse, draining: AbortSignal): Sink {
   const ended = new AbortController()
   response.once('close', () => ended.abort())
@@ -129,7 +140,7 @@ function responseSink(response: AnyResponse, draining: AbortSignal): Sink {
     get pendingBytes() {
       return stream.writableLength
     },
-    end: () => void (response as ServerResponse).end(),
+    end: () => endSoon(response as ServerResponse),
     signal: ended.signal,
   }
 }
