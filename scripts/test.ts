@@ -7,6 +7,8 @@ import { availableParallelism } from 'node:os'
 
 const PLACES = ['packages/*/src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/**/*.test.ts']
 const EX_USAGE = 64
+/** The slowest file, a whole mesh, takes two minutes; one that hangs has to say which it is. */
+const FILE_TIMEOUT_MS = 420_000
 
 function testFiles(patterns: readonly string[]): string[] {
   const all = globSync(PLACES, { exclude: ['**/node_modules/**'] })
@@ -25,6 +27,7 @@ if (files.length === 0) {
     '--test',
     `--test-concurrency=${availableParallelism()}`,
     '--test-reporter=spec',
+    `--test-timeout=${FILE_TIMEOUT_MS}`,
     ...files,
   ]
   const env = { ...process.env, VERIFY: '1' }

@@ -11,5 +11,5 @@ export function assert(condition: unknown, message: string): asserts condition {
 
 /** Runs a costly check only when VERIFY=1 is set, as every test run does. */
 export function verify(check: () => boolean, message: string): void {
-  if (process.env['VERIFY'] === '1') assert(check(), message)
+  if (process.env.VERIFY === '1') assert(check(), message)
 }
