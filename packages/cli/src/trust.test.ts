@@ -6,9 +6,9 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import { connect } from 'node:tls'
-import { createLog, serverConfigSchema, startApiServer } from '@podless/api'
+import { type ApiServer, createLog, serverConfigSchema, startApiServer } from '@podless/api'
 import type { JsonObject } from '@podless/apimachinery'
 import {
   createAuthorityCertificate,
@@ -18,7 +18,7 @@ import {
 } from '@podless/identity'
 import { openMemory } from '@podless/storage/testing'
 import { ApiClient } from '../../../test/harness/api-client.ts'
-import { followTrust, openTrust } from './trust.ts'
+import { followTrust, openTrust, type Trust } from './trust.ts'
 
 const data = await mkdtemp(join(tmpdir(), 'podless-trust-'))
 after(() => rm(data, { recursive: true, force: true }))
@@ -88,14 +88,7 @@ async function servedSerial(address: string): Promise<string> {
   return serial
 }
 
-test('keys, authorities and revocations change on SIGHUP under open clients', async t => {
-  const { trust, server, reload, clientFor, stop } = await start()
-  t.after(async () => {
-    stop()
-    await server.close(100)
-  })
-  const old = clientFor('old', ['system:masters'])
-  t.after(() => old.close())
+function tokensOf(trust: Trust, server: ApiServer, old: ApiClient) {
   const token = async (): Promise<string> => {
     const path = '/api/v1/namespaces/default/serviceaccounts/default/token'
     const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} }
@@ -114,6 +107,19 @@ test('keys, authorities and revocations change on SIGHUP under open clients', as
     const { keys } = (await old.send({ path: '/openid/v1/jwks' })).json() as { keys: JsonObject[] }
     return keys.map(({ kid }) => kid)
   }
+  return { token, asToken, keyIds }
+}
+
+test('keys, authorities and revocations change on SIGHUP under open clients', async t => {
+  const world = await start()
+  const { trust, server, reload, clientFor, stop } = world
+  t.after(async () => {
+    stop()
+    await server.close(100)
+  })
+  const old = clientFor('old', ['system:masters'])
+  t.after(() => old.close())
+  const { token, asToken, keyIds } = tokensOf(trust, server, old)
 
   await t.test('a new token key signs, the one before stays good while sa.pub has it', async () => {
     const first = await token()
@@ -167,21 +173,26 @@ test('keys, authorities and revocations change on SIGHUP under open clients', as
     await writeFile(pkiFile('ca.key'), text)
   })
 
-  await t.test('a revoked serial number is refused, and its watches end', async () => {
-    // Clients made before the new authority must have had its certificate first; these two have.
-    const victim = clientFor('victim', ['system:masters'])
-    const other = clientFor('other', ['system:masters'])
-    t.after(() => [victim, other].map(client => client.close()))
-    assert.equal((await victim.send(WHO)).status, 201)
-    const watch = await victim.watch({ path: '/api/v1/secrets?watch=1' }, () => undefined)
-    const colons = victim.serial.toLowerCase().replaceAll(/(..)(?=.)/g, '$1:')
-    await writeFile(pkiFile('revoked.txt'), `# left the company\n${colons} # victim\n`)
-    await reload()
-    await watch.ended
-    assert.equal((await victim.send(WHO)).status, 401)
-    assert.equal((await other.send(WHO)).status, 201)
-    await writeFile(pkiFile('revoked.txt'), 'not a number\n')
-    await assert.rejects(trust.reload(), /revoked\.txt, line 1: a serial number is written in hex/)
-    assert.equal((await victim.send(WHO)).status, 401)
-  })
+  await t.test('a revoked serial number is refused, and its watches end', () => revokes(world, t))
 })
+
+async function revokes(
+  { trust, reload, clientFor }: Awaited<ReturnType<typeof start>>,
+  t: TestContext,
+): Promise<void> {
+  // Clients made before the new authority must have had its certificate first; these two have.
+  const victim = clientFor('victim', ['system:masters'])
+  const other = clientFor('other', ['system:masters'])
+  t.after(() => [victim, other].map(client => client.close()))
+  assert.equal((await victim.send(WHO)).status, 201)
+  const watch = await victim.watch({ path: '/api/v1/secrets?watch=1' }, () => undefined)
+  const colons = victim.serial.toLowerCase().replaceAll(/(..)(?=.)/g, '$1:')
+  await writeFile(pkiFile('revoked.txt'), `# left the company\n${colons} # victim\n`)
+  await reload()
+  await watch.ended
+  assert.equal((await victim.send(WHO)).status, 401)
+  assert.equal((await other.send(WHO)).status, 201)
+  await writeFile(pkiFile('revoked.txt'), 'not a number\n')
+  await assert.rejects(trust.reload(), /revoked\.txt, line 1: a serial number is written in hex/)
+  assert.equal((await victim.send(WHO)).status, 401)
+}

@@ -75,7 +75,10 @@ interface Verifier {
   readonly algorithm: Algorithm
 }
 
-/** Signs with one key and verifies with it and those before it. Holds the tokens it verified lately, so a busy client costs one hash a request. */
+/**
+ * Signs with one key and verifies with it and those before it.
+ * Holds the tokens it verified lately, so a busy client costs one hash a request.
+ */
 export class ServiceAccountTokens {
   readonly issuer: string
   #privateKey: KeyObject
