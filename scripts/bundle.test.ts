@@ -6,7 +6,9 @@ import { test } from 'node:test'
 
 test('every file read from beside the code is one that the bundle carries', () => {
   const bundle = readFileSync('scripts/bundle.ts', 'utf8')
-  const readers = globSync('packages/*/src/**/*.ts').flatMap(path =>
+  const readers = globSync('packages/*/src/**/*.ts', {
+    exclude: ['**/*.test.ts', '**/testing/**'],
+  }).flatMap(path =>
     [
       ...readFileSync(path, 'utf8').matchAll(
         /new URL\(['`](?:\.\/)?([^'`/$]+)[^)]*import\.meta\.url/g,
