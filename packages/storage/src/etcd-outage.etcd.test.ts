@@ -127,8 +127,8 @@ describe('etcd outages', { skip: etcdMissing, timeout: 180_000 }, () => {
   })
 
   test('reads and watches find the endpoint that works', async () => {
-    const endpoints = [UNUSED_ENDPOINT, etcd.endpoint, `http://127.0.0.1:${proxy.port}`]
-    const backend = await open({ endpoints })
+    // Not through the proxy: a write that is under way when it is cut may rightly end as `unavailable`.
+    const backend = await open({ endpoints: [UNUSED_ENDPOINT, etcd.endpoint] })
     const first = await backend.put(`${ROOT}a`, bytes('1'), { ifRevision: 0 })
     const seen = collect(backend, 1)
     await seen.until(first)
