@@ -122,7 +122,10 @@ describe('etcd outages', { skip: etcdMissing, timeout: 180_000 }, () => {
     await failsWith('unavailable', backend.get(`${ROOT}a`))
     await failsWith('unavailable', backend.put(`${ROOT}b`, bytes('1'), { ifRevision: 0 }))
     etcd.freeze(false)
-    const second = await eventually(() => backend.put(`${ROOT}c`, bytes('1'), { ifRevision: 0 }))
+    // Each try has a key of its own: one that ended as `unavailable` may have been done.
+    let tries = 0
+    const write = () => backend.put(`${ROOT}c${tries++}`, bytes('1'), { ifRevision: 0 })
+    const second = await eventually(write)
     await seen.until(second)
   })
 
