@@ -2,7 +2,7 @@
 // instead of parsed wherever nothing but the apiVersion differs. Used by write.ts, respond.ts and the controllers.
 
 import { apiVersionOf, assert, cloneJson, type KubeObject } from '@podless/apimachinery'
-import { parseObject, type StoredObject } from '@podless/storage'
+import { encodeObject, parseObject, type StoredObject } from '@podless/storage'
 import type { Conversion, Resource } from './resource.ts'
 
 /** The key an object of this resource is stored under. */
@@ -28,11 +28,7 @@ export function encodeForStorage(obj: KubeObject, resource: Resource): Buffer {
 }
 
 function encode(form: KubeObject, resource: Resource): Buffer {
-  const { apiVersion, kind: _kind, metadata, ...rest } = form
-  const { resourceVersion: _revision, ...meta } = metadata
-  return Buffer.from(
-    JSON.stringify({ apiVersion, kind: resource.names.kind, metadata: meta, ...rest }),
-  )
+  return encodeObject({ ...form, kind: resource.names.kind })
 }
 
 /** encodeForStorage where a webhook may have to convert the object first. Throws 500. */

@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { WebSocket, WebSocketServer } from 'ws'
+import { selectableProtocols } from './auth/authenticate.ts'
 import { abandon, type Incoming, type Reply, type Sink } from './exchange.ts'
 
 interface UpgradeOptions {
@@ -16,8 +17,6 @@ interface UpgradeOptions {
   readonly draining: AbortSignal
 }
 
-/** A token may travel as a subprotocol; it is never echoed. */
-const TOKEN_PROTOCOL = 'base64url.bearer.authorization.k8s.io.'
 /** Control frames and close reasons only: a watch client has nothing to say. */
 const CLIENT_MESSAGE_BYTES_MAX = 4096
 
@@ -28,10 +27,8 @@ async function webSocketServer(): Promise<WebSocketServer> {
   sockets ??= new Server({
     noServer: true,
     maxPayload: CLIENT_MESSAGE_BYTES_MAX,
-    handleProtocols: offered => {
-      for (const protocol of offered) if (!protocol.startsWith(TOKEN_PROTOCOL)) return protocol
-      return false
-    },
+    handleProtocols: (_offered, request) =>
+      selectableProtocols(request.headers['sec-websocket-protocol'])[0] ?? false,
   })
   return sockets
 }

@@ -2,6 +2,7 @@
 // Ref: apiextensions-apiserver/pkg/controller/status/naming_controller.go
 
 import type { JsonObject } from '@podless/apimachinery'
+import type { Condition } from './condition.ts'
 
 export interface CrdNames extends JsonObject {
   plural: string
@@ -10,14 +11,6 @@ export interface CrdNames extends JsonObject {
   kind: string
   listKind?: string
   categories?: string[]
-}
-
-export interface Condition extends JsonObject {
-  type: string
-  status: 'True' | 'False' | 'Unknown'
-  reason: string
-  message: string
-  lastTransitionTime?: string
 }
 
 export interface NamesVerdict {
@@ -83,25 +76,4 @@ function setOrDelete(
 ): void {
   if (value === undefined) delete names[field]
   else names[field] = value
-}
-
-/** Puts a condition in its place; lastTransitionTime moves only with the status. */
-export function setCondition(
-  conditions: readonly Condition[],
-  next: Condition,
-  now: string,
-): Condition[] {
-  const old = conditions.find(({ type }) => type === next.type)
-  const lastTransitionTime =
-    old !== undefined && old.status === next.status ? (old.lastTransitionTime ?? now) : now
-  const placed: Condition = {
-    type: next.type,
-    status: next.status,
-    lastTransitionTime,
-    reason: next.reason,
-    message: next.message,
-  }
-  return old === undefined
-    ? [...conditions, placed]
-    : conditions.map(condition => (condition === old ? placed : condition))
 }

@@ -7,7 +7,7 @@ import type { Log } from '../log.ts'
 import type { Resource } from '../resource.ts'
 import { prefixOf } from '../stored-form.ts'
 import { timestamp } from '../write.ts'
-import { type Condition, setCondition } from './crd-names.ts'
+import { type Condition, setCondition } from './condition.ts'
 import { type Loop, startLoop } from './loop.ts'
 import type { Objects } from './objects.ts'
 
