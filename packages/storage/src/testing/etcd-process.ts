@@ -4,7 +4,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,8 +15,10 @@ export interface EtcdProcess {
   kill(): Promise<void>
   /** Starts it again over the same data and ports. Resolves when it answers. */
   start(): Promise<void>
-  /** Freezes and thaws the process: connections stay, nothing answers. */
-  freeze(isFrozen: boolean): void
+  /** Stops every thread of the process: connections stay. Resolves once nothing answers. */
+  freeze(): Promise<void>
+  /** Ends freeze(). */
+  thaw(): void
   /** Kills it and removes its folder. */
   dispose(): Promise<void>
 }
@@ -70,8 +72,12 @@ export async function startEtcd(
     endpoint,
     start,
     kill,
-    freeze: isFrozen => {
-      child?.kill(isFrozen ? 'SIGSTOP' : 'SIGCONT')
+    freeze: async () => {
+      child?.kill('SIGSTOP')
+      while (await runs(child?.pid)) await pause()
+    },
+    thaw: () => {
+      child?.kill('SIGCONT')
     },
     dispose: async () => {
       await kill()
@@ -94,8 +100,24 @@ async function ready(endpoint: string, check: () => void): Promise<void> {
       socket.on('connect', () => socket.destroy())
     })
     if (isOpen) return
-    await new Promise<void>(resolve => setTimeout(resolve, 20))
+    await pause()
   }
+}
+
+/**
+ * Whether any thread of the process is not stopped: a signal is only under way when kill() returns.
+ * False where there is no /proc to ask.
+ */
+async function runs(pid: number | undefined): Promise<boolean> {
+  const tasks = `/proc/${pid}/task`
+  const threads = await readdir(tasks).catch(() => [])
+  const lines = threads.map(id => readFile(`${tasks}/${id}/stat`, 'utf8').catch(() => ''))
+  // The state is the letter after the name, which is in parentheses.
+  return (await Promise.all(lines)).some(line => line.split(') ')[1]?.[0] !== 'T')
+}
+
+function pause(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, 10))
 }
 
 async function freePort(): Promise<number> {
