@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Backend } from './backend.ts'
 import { openEtcd } from './etcd.ts'
-import { type EtcdProcess, etcdMissing, startEtcd } from './testing/etcd-process.ts'
+import { type EtcdProcess, etcdMissing, PATIENT, startEtcd } from './testing/etcd-process.ts'
 import { bytes, failsWith, text, watchUntil } from './testing/suite-store.ts'
 
 const opensslMissing =
@@ -22,7 +22,7 @@ async function useBackend(backend: Backend): Promise<void> {
   await backend.delete('/a', { ifRevision: revision })
 }
 
-describe('etcd over TLS', { skip: etcdMissing || opensslMissing, timeout: 60_000 }, () => {
+describe('etcd over TLS', { skip: etcdMissing || opensslMissing }, () => {
   let directory: string
   let etcd: EtcdProcess
 
@@ -49,7 +49,8 @@ describe('etcd over TLS', { skip: etcdMissing || opensslMissing, timeout: 60_000
     )
     assert(ca && cert && key)
     const tls = { ca, cert, key }
-    const backend = await openEtcd({ endpoints: [etcd.endpoint], tls, compaction: false })
+    const endpoints = [etcd.endpoint]
+    const backend = await openEtcd({ endpoints, tls, compaction: false, ...PATIENT })
     await useBackend(backend)
     await backend.close()
   })
@@ -64,7 +65,7 @@ describe('etcd over TLS', { skip: etcdMissing || opensslMissing, timeout: 60_000
   })
 })
 
-describe('etcd with passwords', { skip: etcdMissing, timeout: 60_000 }, () => {
+describe('etcd with passwords', { skip: etcdMissing }, () => {
   let etcd: EtcdProcess
   before(async () => {
     etcd = await startEtcd()
@@ -80,14 +81,21 @@ describe('etcd with passwords', { skip: etcdMissing, timeout: 60_000 }, () => {
   test('the right password opens it, and a wrong or no one is unavailable', async () => {
     const endpoints = [etcd.endpoint]
     const username = 'root'
-    const backend = await openEtcd({ endpoints, username, password: 'secret', compaction: false })
+    const right = {
+      endpoints,
+      username,
+      password: 'secret',
+      compaction: false,
+      ...PATIENT,
+    } as const
+    const backend = await openEtcd(right)
     await useBackend(backend)
     // etcd forgets its tokens with its process; calls and watches get new ones.
     const after = await backend.revision()
     const watching = watchUntil(backend, '/', { after, until: after + 1 })
     await etcd.kill()
     await etcd.start()
-    await openEtcd({ endpoints, username, password: 'secret', compaction: false }).then(other =>
+    await openEtcd(right).then(other =>
       other.put('/b', bytes('1'), { ifRevision: 0 }).finally(() => other.close()),
     )
     assert.equal((await watching).length, 1)

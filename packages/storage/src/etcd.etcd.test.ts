@@ -3,7 +3,7 @@
 
 import { after, before, describe } from 'node:test'
 import { openEtcd } from './etcd.ts'
-import { type EtcdProcess, etcdMissing, startEtcd } from './testing/etcd-process.ts'
+import { type EtcdProcess, etcdMissing, PATIENT, startEtcd } from './testing/etcd-process.ts'
 import { runBackendSuite } from './testing/suite.ts'
 
 describe('etcd', { skip: etcdMissing }, () => {
@@ -14,6 +14,6 @@ describe('etcd', { skip: etcdMissing }, () => {
   after(() => etcd?.dispose())
 
   runBackendSuite('etcd', async () => ({
-    backend: await openEtcd({ endpoints: [etcd.endpoint], compaction: false }),
+    backend: await openEtcd({ endpoints: [etcd.endpoint], compaction: false, ...PATIENT }),
   }))
 })

@@ -3,7 +3,7 @@
 import { after, before, describe } from 'node:test'
 import type { Backend } from './backend.ts'
 import { openEtcd } from './etcd.ts'
-import { type EtcdProcess, etcdMissing, startEtcd } from './testing/etcd-process.ts'
+import { type EtcdProcess, etcdMissing, PATIENT, startEtcd } from './testing/etcd-process.ts'
 import { runStorageSuite } from './testing/storage-suite.ts'
 
 describe('etcd', { skip: etcdMissing }, () => {
@@ -14,7 +14,7 @@ describe('etcd', { skip: etcdMissing }, () => {
   after(() => etcd?.dispose())
 
   runStorageSuite('etcd', async () => {
-    const backend = await openEtcd({ endpoints: [etcd.endpoint], compaction: false })
+    const backend = await openEtcd({ endpoints: [etcd.endpoint], compaction: false, ...PATIENT })
     await deleteAll(backend)
     return backend
   })

@@ -27,15 +27,34 @@ export interface EtcdProcess {
 export const etcdMissing: string | false =
   spawnSync('etcd', ['--version']).status === 0 ? false : 'etcd is not on PATH'
 
-const READY_TIMEOUT_MS = 30_000
+const READY_TIMEOUT_MS = 120_000
+/** Options of openEtcd for tests of what etcd does: on a busy machine it may do it late. */
+export const PATIENT = { connectTimeoutMs: READY_TIMEOUT_MS, callTimeoutMs: READY_TIMEOUT_MS }
+/** A free port may be taken by somebody else before etcd listens there; thrice in a row is another fault. */
+const TRIES = 3
 
-/**
- * `options` are more command line flags. `tls` is for flags that make the client port speak TLS.
- */
-export async function startEtcd(
-  options: { args?: readonly string[]; scheme?: 'http' | 'https' } = {},
-): Promise<EtcdProcess> {
-  const { args = [], scheme = 'http' } = options
+interface EtcdFlags {
+  /** More command line flags. */
+  readonly args?: readonly string[]
+  /** https is for flags that make the client port speak TLS. */
+  readonly scheme?: 'http' | 'https'
+}
+
+/** Resolves when it answers. */
+export async function startEtcd(flags: EtcdFlags = {}): Promise<EtcdProcess> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await startOnFreePorts(flags)
+    } catch (error) {
+      if (!(error instanceof EtcdEnded) || tries === TRIES) throw error
+    }
+  }
+}
+
+/** It ended before it answered. */
+class EtcdEnded extends Error {}
+
+async function startOnFreePorts({ args = [], scheme = 'http' }: EtcdFlags): Promise<EtcdProcess> {
   const directory = await mkdtemp(join(tmpdir(), 'podless-etcd-'))
   const endpoint = `${scheme}://127.0.0.1:${await freePort()}`
   const peer = `http://127.0.0.1:${await freePort()}`
@@ -56,7 +75,7 @@ export async function startEtcd(
       output += chunk.toString()
     })
     await ready(endpoint, () => {
-      if (child?.exitCode !== null) throw new Error(`etcd ended: ${output}`)
+      if (child?.exitCode !== null) throw new EtcdEnded(`etcd ended: ${output}`)
     })
   }
 
