@@ -13,7 +13,7 @@ import { type Finished, missingPrograms, run } from '../../harness/child-process
 import { type Podless, podless, startPodless } from '../../harness/podless.ts'
 
 const CRDS = fileURLToPath(new URL('crds.yaml', import.meta.url))
-const NO_VM = missingPrograms('sh', 'curl', 'base64')
+const NO_VM = missingPrograms('sh', 'curl', 'base64', 'flock')
 const NO_ISTIOCTL = missingPrograms('istioctl')
 const ROOT_CERT = '-----BEGIN CERTIFICATE-----\nZm9v\n-----END CERTIFICATE-----\n'
 
@@ -194,7 +194,7 @@ describe('a VM', { skip: NO_VM }, () => {
     const claims = { iat: 1_600_000_000, exp: 1_600_086_400, sub: 'a>?~' }
     const part = Buffer.from(JSON.stringify(claims)).toString('base64url')
     await writeFile(join(root, 'var/lib/podless/istio-token'), `e30.${part}.c2ln`)
-    const { code, stderr } = await renew(root, '--before-agent')
+    const { code, stderr } = await renew(root)
     assert.equal(code, 0, stderr)
     assert.equal((await review(await token(root))).authenticated, true)
   })

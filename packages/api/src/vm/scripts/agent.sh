@@ -16,8 +16,11 @@ capture() {
 
 prepare() {
   root=$(pwd -P)
+  uds=./var/run/secrets/workload-spiffe-uds
   # /var/run is gone after a reboot, the token is not.
-  mkdir -p ./var/run/secrets/tokens ./etc/istio/proxy
+  mkdir -p ./var/run/secrets/tokens "$uds" ./etc/istio/proxy
+  # The agent, which is not root, makes the socket in it where Envoy asks for certificates.
+  [ "$(id -u)" != 0 ] || ! id istio-proxy >/dev/null 2>&1 || chown istio-proxy "$uds"
   ln -sfn "${root%/}/var/lib/podless/istio-token" ./var/run/secrets/tokens/istio-token
 }
 

@@ -53,14 +53,18 @@ main() {
     esac
     shift
   done
-  for tool in curl base64 cut tr date; do
-    command -v "$tool" >/dev/null 2>&1 || fail "$tool is missing; install it and run the line again"
+  for tool in curl base64 cut tr date flock; do
+    command -v "$tool" >/dev/null 2>&1 || fail "$tool is missing; install it, then run another line: podless vm renew prints it"
   done
   if [ -z "$root" ] && [ "$(id -u)" != 0 ]; then
-    fail 'only root can install this; run the line as root'
+    fail 'only root can install this; podless vm renew prints another line to run as root'
   fi
+  mkdir -p "$root/etc/istio/proxy" "$root/var/log/istio" "$root/var/lib/podless"
+  # A renewal on its way would put what it got with an older credential over the new files.
+  exec 9>"$root/var/lib/podless/lock"
+  flock -w 120 9 || fail 'a renewal of this VM has been running for two minutes; podless vm renew prints another line to try again with'
   files
-  mkdir -p "$root/etc/istio/proxy" "$root/var/log/istio"
+  exec 9>&-
   chmod 711 "$root/var/lib/podless"
   add_hosts
   if [ -n "$root" ]; then

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Keeps this VM's credentials and its part of the mesh config fresh. systemd runs it every few minutes and before the
 # agent starts; it asks the server only when half of the token's life is over.
-# Usage: renew.sh [--force] [--before-agent], in the folder that holds the VM's etc and var (/ on a VM).
+# Usage: renew.sh [--force], in the folder that holds the VM's etc and var (/ on a VM).
 set -eu
 umask 077
 
@@ -17,6 +17,15 @@ claim() { # NAME: a number in the token's claims
   value=${claims#*\""$1"\":}
   value=${value%%[!0-9]*}
   printf %s "${value:-0}"
+}
+
+# The timer, the agent's start and a person may come at once; two at a time would mix their files up.
+lock() {
+  exec 9>"$state/lock"
+  flock -w 120 9 || {
+    echo 'podless: another renewal of this VM has been running for two minutes; trying again later' >&2
+    exit 75
+  }
 }
 
 is_due() {
@@ -71,17 +80,17 @@ refresh() { # BUNDLE-FILE FILE: sets changed when it differs
 }
 
 main() {
-  force=no restart=yes changed=no
+  force=no changed=no
   for option in "$@"; do
     case $option in
     --force) force=yes ;;
-    --before-agent) restart=no ;;
     *)
       echo "podless: unknown option $option" >&2
       exit 64
       ;;
     esac
   done
+  lock
   [ "$force" = yes ] || is_due || exit 0
   ask POST renew/credential "$state/credential" 600
   if [ -r "$chain" ]; then
@@ -100,7 +109,7 @@ main() {
   fi
   refresh mesh.yaml ./etc/istio/config/mesh
   refresh cluster.env ./var/lib/istio/envoy/cluster.env
-  if [ "$changed" = yes ] && [ "$restart" = yes ] && [ "$(pwd -P)" = / ]; then
+  if [ "$changed" = yes ] && [ "$(pwd -P)" = / ]; then
     systemctl try-restart --no-block podless-agent.service
   fi
 }
