@@ -33,7 +33,8 @@ export interface StartOptions {
   readonly namespace?: string
 }
 
-const GRACE_MS = 10_000
+/** Not for what a test expects: what does not end by itself is killed in the end. */
+const GRACE_MS = 60_000
 const groups = new Set<number>()
 const onExit = new Set<() => void>()
 
@@ -178,7 +179,7 @@ export function missingPrograms(...names: readonly string[]): string | false {
 export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  { timeoutMs = 60_000, everyMs = 50 }: { timeoutMs?: number; everyMs?: number } = {},
+  { timeoutMs = 180_000, everyMs = 50 }: { timeoutMs?: number; everyMs?: number } = {},
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs
   let cause: unknown
@@ -194,7 +195,10 @@ export async function until<T>(
   throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause })
 }
 
-/** Ports nobody listens on, all different. */
+/**
+ * Ports nobody listens on, all different: for programs that cannot take port 0 and say which they got. Somebody
+ * else may take one before they listen.
+ */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {

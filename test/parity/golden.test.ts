@@ -13,8 +13,6 @@ import { DIFFERENCES } from './differences.ts'
 
 const GOLDEN = join(import.meta.dirname, '../../../shared/golden')
 const RUNNER = join(GOLDEN, 'run.mjs')
-/** Measured: 20 s on two cores. The rest is room for a machine that is busy. */
-const TIME_MS_MAX = 170_000
 
 interface Step {
   readonly area: string
@@ -26,7 +24,7 @@ interface Step {
 
 const skip = existsSync(RUNNER) ? false : 'there are no recordings in ../shared/golden'
 
-test('podless answers as the recorded server did', { skip, timeout: TIME_MS_MAX }, async t => {
+test('podless answers as the recorded server did', { skip }, async t => {
   const server = await startServer()
   try {
     const steps = await compare(server.kubeconfig, join(server.directory, 'steps.json'))

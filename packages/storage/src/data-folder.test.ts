@@ -154,9 +154,7 @@ test('a data file of garbage is corrupt', async () => {
   assert.equal((await stat(join(directory, 'data.mdb'))).size, 100_000)
 })
 
-test('a data file cut off anywhere is corrupt or whole, never a crash', {
-  timeout: 60_000,
-}, async t => {
+test('a data file cut off anywhere is corrupt or whole, never a crash', async t => {
   const directory = await makeStore()
   const file = join(directory, 'data.mdb')
   const whole = join(parent, 'whole.mdb')

@@ -24,7 +24,7 @@ interface Ack {
   readonly revision: number
 }
 
-test('no acknowledged write is lost when the process is killed', { timeout: 120_000 }, async t => {
+test('no acknowledged write is lost when the process is killed', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'podless-crash-'))
   const random = seededRandom(7)
   const acks: Ack[] = []

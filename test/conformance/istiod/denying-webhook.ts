@@ -1,6 +1,7 @@
 // Stands in for istiod's validating webhook: serves HTTPS as istiod.istio-system.svc and denies everything.
 // Used by trace.test.ts.
 
+import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:https'
@@ -14,7 +15,9 @@ export interface DenyingWebhook {
   readonly ca: string
   /** The dry-run flag of each review so far. */
   readonly reviews: readonly boolean[]
-  listen(port: number): Promise<void>
+  /** Takes a free port, where connections are cut until answer() is called, and returns it. */
+  listen(): Promise<number>
+  answer(): void
   close(): void
 }
 
@@ -24,7 +27,6 @@ interface Review {
 
 const TTL_SECONDS = 3_600
 
-/** Ready to listen; nobody answers before. */
 export function denyingWebhook(now: Date): DenyingWebhook {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const ca = createAuthorityCertificate({
@@ -59,12 +61,22 @@ export function denyingWebhook(now: Date): DenyingWebhook {
       })
     },
   )
+  let answers = false
+  server.on('connection', socket => {
+    if (!answers) socket.destroy()
+  })
   return {
     ca,
     reviews,
-    listen: async port => {
-      server.listen(port, '127.0.0.1')
+    listen: async () => {
+      server.listen(0, '127.0.0.1')
       await once(server, 'listening')
+      const address = server.address()
+      assert(typeof address === 'object' && address !== null)
+      return address.port
+    },
+    answer: () => {
+      answers = true
     },
     close: () => {
       server.close()

@@ -11,7 +11,7 @@ import {
   eventReader,
   type WatchStream,
 } from '../../harness/api-client.ts'
-import { freePorts, until } from '../../harness/child-process.ts'
+import { until } from '../../harness/child-process.ts'
 import { startServer, type TestServer } from '../../harness/server.ts'
 import { type DenyingWebhook, denyingWebhook } from './denying-webhook.ts'
 import { installMinimalIstio, metadataOf, vmToken } from './minimal-istio.ts'
@@ -33,13 +33,11 @@ class Replay {
   readonly streams: WatchStream[] = []
   readonly #client: ApiClient
   readonly #webhook: DenyingWebhook
-  readonly #webhookPort: number
   readonly #values = new Map<string, string>()
 
-  constructor(client: ApiClient, webhook: DenyingWebhook, webhookPort: number) {
+  constructor(client: ApiClient, webhook: DenyingWebhook) {
     this.#client = client
     this.#webhook = webhook
-    this.#webhookPort = webhookPort
   }
 
   async prepare(): Promise<void> {
@@ -52,8 +50,8 @@ class Replay {
 
   /** Sends one recorded request and returns its answer. */
   async send(entry: TraceEntry): Promise<ApiAnswer> {
-    // The first denial was recorded when istiod's webhook had begun to listen.
-    if (entry.status === 400) await this.#webhook.listen(this.#webhookPort)
+    // The first denial was recorded when istiod's webhook had begun to answer.
+    if (entry.status === 400) this.#webhook.answer()
     return await this.#client.send(await this.#request(entry))
   }
 
@@ -156,10 +154,10 @@ describe('the recorded start of istiod', () => {
   let replay: Replay
 
   before(async () => {
-    const [port = 0] = await freePorts(1)
+    const port = await webhook.listen()
     server = await startServer({ serviceResolver: { 'istiod.istio-system': `127.0.0.1:${port}` } })
     client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-    replay = new Replay(client, webhook, port)
+    replay = new Replay(client, webhook)
     await replay.prepare()
   })
   after(async () => {

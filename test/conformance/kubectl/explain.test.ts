@@ -27,7 +27,7 @@ const BUILTINS = [
   'clusterroles.rbac.authorization.k8s.io',
 ]
 
-describe('OpenAPI and kubectl explain', { skip, timeout: 120_000 }, () => {
+describe('OpenAPI and kubectl explain', { skip }, () => {
   let server: TestServer
   let client: ApiClient
   let kubectl: Kubectl

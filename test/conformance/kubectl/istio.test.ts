@@ -29,7 +29,7 @@ metadata: {name: vm}
 spec: {address: 10.0.0.1, labels: {app: web}}
 `
 
-describe("kubectl on Istio's kinds", { skip, timeout: 120_000 }, () => {
+describe("kubectl on Istio's kinds", { skip }, () => {
   let server: TestServer
   let kubectl: Kubectl
 

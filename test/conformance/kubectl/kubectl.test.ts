@@ -15,7 +15,7 @@ interface Listed {
   readonly items: readonly { readonly metadata: { readonly name: string } }[]
 }
 
-describe('kubectl on built-in kinds', { skip: noKubectl, timeout: 120_000 }, () => {
+describe('kubectl on built-in kinds', { skip: noKubectl }, () => {
   let server: TestServer
   let kubectl: Kubectl
 

@@ -7,13 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import {
-  type Child,
-  freePorts,
-  missingPrograms,
-  start,
-  until,
-} from '../../harness/child-process.ts'
+import { type Child, missingPrograms, start, until } from '../../harness/child-process.ts'
 import { istiodPorts, startIstiod } from '../../harness/istiod.ts'
 import { type Podless, podless, startPodless } from '../../harness/podless.ts'
 import { bootstrapTemplate } from '../istiod/mesh-files.ts'
@@ -37,8 +31,7 @@ describe('what docker-compose.yml runs', { skip: SKIP }, () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'podless-compose-'))
     network = await openMeshNetwork()
-    const [port = 0] = await freePorts(1)
-    server = await startPodless({ data: join(folder, 'data'), port })
+    server = await startPodless({ data: join(folder, 'data'), port: 0 })
     children.push(server.child)
   })
   after(async () => {

@@ -18,8 +18,6 @@ export interface SuiteOptions {
   readonly skip?: readonly { readonly reason: string; readonly tests: readonly string[] }[]
 }
 
-const TEST_TIMEOUT_MS = 120_000
-
 const TOPICS: Readonly<Record<string, SuiteTests>> = {
   read: readTests,
   write: writeTests,
@@ -41,8 +39,7 @@ export function runBackendSuite(
       for (const [title, run] of Object.entries(tests)) {
         const reason = reasons.get(title)
         reasons.delete(title)
-        const options = { timeout: TEST_TIMEOUT_MS, ...(reason !== undefined && { skip: reason }) }
-        test(title, options, async t => {
+        test(title, { skip: reason ?? false }, async t => {
           const store = await open()
           try {
             const base = await store.backend.revision()
