@@ -7,6 +7,7 @@ import {
   type ApiServer,
   type ApiServerOptions,
   createLog,
+  type ServerConfig,
   serverConfigSchema,
   startApiServer,
 } from '../../packages/api/src/index.ts'
@@ -41,8 +42,13 @@ interface StartOptions {
   readonly backend?: Backend
   readonly port?: number
   readonly serviceResolver?: Record<string, string>
+  /** Any other setting. */
+  readonly config?: Partial<ServerConfig>
   readonly audit?: ApiServerOptions['audit']
   readonly isRevoked?: ApiServerOptions['isRevoked']
+  readonly issuers?: ApiServerOptions['issuers']
+  /** Default: the machine's clock. */
+  readonly now?: () => Date
   /** Takes the log's lines, at level debug; default: warnings go to stderr. */
   readonly log?: (line: string) => void
 }
@@ -51,7 +57,7 @@ const DAY_SECONDS = 86_400
 
 /** Starts a server on a free loopback port. */
 export async function startServer(options: StartOptions = {}): Promise<TestServer> {
-  const now = (): Date => new Date()
+  const { now = (): Date => new Date() } = options
   const directory = await mkdtemp(join(tmpdir(), 'podless-test-'))
   const pki = await openPki(directory, { now: now(), tokenAlgorithm: 'ES256' })
   const serving = await openServingCertificate(pki, { names: [], now: now() })
@@ -60,11 +66,13 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
     config: serverConfigSchema.parse({
       port: options.port ?? 0,
       serviceResolver: options.serviceResolver ?? {},
+      ...options.config,
     }),
     backend: options.backend ?? openMemory(),
     tls: { key: serving.key, cert: serving.certificate, clientCa: ca },
     rootCa: () => ca,
     ...(options.isRevoked === undefined ? {} : { isRevoked: options.isRevoked }),
+    ...(options.issuers === undefined ? {} : { issuers: options.issuers }),
     tokens: new ServiceAccountTokens({ key: pki.tokenKey, now }),
     issuer: () => pki.authority,
     log: createLog({

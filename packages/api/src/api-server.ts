@@ -51,6 +51,7 @@ import { withVmTokens } from './vm/vm-authenticator.ts'
 import { VmPages } from './vm/vm-pages.ts'
 
 export interface ApiServerOptions {
+import { UserLimits } from './user-limits.ts'
   readonly config: ServerConfig
   readonly backend: Backend
   readonly tls: TlsMaterial
@@ -99,6 +100,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   })
   const behind: Behind = { loops: [] }
   try {
+    connectionsPerAddressMax: config.maxConnectionsPerAddress,
     return await startBehind(options, listener, behind, served.resolve)
   } catch (error) {
     served.promise.catch(() => undefined)
@@ -245,6 +247,10 @@ function chainState(parts: Parts): ChainState {
       health,
       metrics,
       issuer,
+    limits: new UserLimits({
+      requestsMax: config.maxRequestsPerUser,
+      watchesMax: config.maxWatchesPerUser,
+    }),
       vms: new VmPages({
         services,
         objects: parts.objects,

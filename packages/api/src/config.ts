@@ -4,6 +4,8 @@ import * as z from 'zod/mini'
 
 /** apiserver's DefaultLimitedSize: 3 MiB, twice etcd's 1.5 MiB with room for the JSON around it. */
 export const BODY_BYTES_MAX = 3 * 1024 * 1024
+/** Of one HTTP/1.1 request: as Go's net/http. HTTP/2 ends at Node's 64 KiB. */
+export const HEADER_BYTES_MAX = 1024 * 1024
 /** A request that is no watch ends after this long. Ref: apiserver/pkg/server/config.go RequestTimeout */
 export const REQUEST_TIMEOUT_MS = 60_000
 /** A watch without timeoutSeconds ends at a random time in [1, 2) times this. Ref: MinRequestTimeout 1800 s */
@@ -30,6 +32,9 @@ const portSchema = z
   .int('a port is a number')
   .check(z.gte(0), z.lte(65_535, 'a port is at most 65535'))
 
+/** 0: no limit. */
+const limitSchema = z.int('a limit is a number, 0 for none').check(z.gte(0))
+
 export const serverConfigSchema = z.object({
   /** Address to listen on. */
   bind: z._default(z.string(), '127.0.0.1'),
@@ -40,5 +45,11 @@ export const serverConfigSchema = z.object({
   serviceClusterIpRange: z._default(z.string(), '10.96.0.0/12'),
   serviceResolver: z._default(serviceResolverSchema, {}),
   anonymous: z._default(z.boolean(), true),
+  /** Requests of one user at once, watches apart: the 400 and 200 that upstream gives all users together. */
+  maxRequestsPerUser: z._default(limitSchema, 600),
+  /** Open watches of one user: istiod has 60, a fleet that shares one ServiceAccount some hundreds. */
+  maxWatchesPerUser: z._default(limitSchema, 2_000),
+  /** Connections from one address, which may be a whole fleet's gateway; each holds about 100 KiB. */
+  maxConnectionsPerAddress: z._default(limitSchema, 2_000),
 })
 export type ServerConfig = z.infer<typeof serverConfigSchema>

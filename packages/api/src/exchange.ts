@@ -1,7 +1,13 @@
 // A request and its answer without sockets: what server.ts hands to the handler chain and gets back.
 // Verbs are functions from the one to the other, so a unit test needs no HTTP.
 
-import type { JsonObject } from '@podless/apimachinery'
+import { failure, type JsonObject } from '@podless/apimachinery'
+
+/**
+ * What work is abandoned with when nobody waits for it any more. Nobody sees it but the metrics and the audit log, which
+ * know the code from other servers. One for all: to make one for each request costs more than to route it.
+ */
+export const CLIENT_GONE = failure({ code: 499, message: 'the client is gone' })
 
 export interface Incoming {
   readonly method: string
@@ -16,8 +22,10 @@ export interface Incoming {
   /** The client's certificate as DER when one was sent, and whether our CA signed it. */
   readonly peer: PeerCertificate | undefined
   readonly remoteAddress: string
-  /** Aborted when the client is gone or the deadline of a non-watch request passes. */
+  /** Aborted when the client is gone (CLIENT_GONE), or with the reason that `abort` gave. */
   readonly signal: AbortSignal
+  /** Stops what still works for this request. */
+  readonly abort: (reason: Error) => void
 }
 
 export interface PeerCertificate {

@@ -3,32 +3,28 @@
 // Ref: apiserver/pkg/server/config.go DefaultBuildHandlerChain
 
 import { randomUUID } from 'node:crypto'
-import {
-  badRequest,
-  methodNotSupported,
-  negotiate,
-  notFound,
-  ParseError,
-  parseGoDurationMs,
-  StatusError,
-} from '@podless/apimachinery'
+import { methodNotSupported, negotiate, notFound, StatusError } from '@podless/apimachinery'
 import type { Audit, AuditedRequest } from './audit/audit.ts'
 import type { Authenticator } from './auth/authenticate.ts'
 import { authorizationError } from './auth/authorize.ts'
 import { impersonate } from './auth/impersonate.ts'
 import type { RequestContext, ServerState } from './context.ts'
+import { deadlineOf, inTime } from './deadline.ts'
 import { methodNotAllowed, statusOf, unknownResource } from './errors.ts'
 import { type Incoming, jsonReply, NOT_FOUND, type Reply } from './exchange.ts'
 import type { Pages } from './pages.ts'
 import { type RequestInfo, requestInfo } from './request-info.ts'
 import type { AuthorizationRequest, Resource, Subresource, UserInfo } from './resource.ts'
 import { encodeValue } from './respond.ts'
+import { queryOf } from './url-query.ts'
+import type { UserLimits } from './user-limits.ts'
 import { isRouted, verbFor } from './verbs/verb.ts'
 import { Warnings } from './warnings.ts'
 
 export interface ChainState extends ServerState {
   readonly authenticator: Authenticator
   readonly pages: Pages
+  readonly limits: UserLimits
   /** Absent when nothing is audited. */
   readonly audit?: Audit | undefined
 }
@@ -48,7 +44,8 @@ export async function handle(state: ChainState, request: Incoming): Promise<Repl
   const info = requestInfo(request.method, request.target)
   const warnings = new Warnings()
   const audited = state.audit?.begin(request, info, auditId)
-  const flow: Flow = { info, auditId, audited, warn: text => warnings.add(text) }
+  const query = queryOf(request.target)
+  const flow: Flow = { info, query, auditId, audited, warn: text => warnings.add(text) }
   const answer = await guarded(state, audited?.request ?? request, flow)
   const reply = audited === undefined ? answer : audited.answered(answer)
   observe(state, info, reply, performance.now() - started)
@@ -63,6 +60,7 @@ export async function handle(state: ChainState, request: Incoming): Promise<Repl
 /** What goes along with a request. */
 interface Flow {
   readonly info: RequestInfo
+  readonly query: URLSearchParams
   readonly auditId: string
   readonly audited: AuditedRequest | undefined
   readonly warn: (text: string) => void
@@ -72,7 +70,9 @@ interface Flow {
 async function guarded(state: ChainState, request: Incoming, flow: Flow): Promise<Reply> {
   const { info, auditId } = flow
   try {
-    return await serve(state, request, flow)
+    if (info.verb === 'watch') return await serve(state, request, flow)
+    const limitMs = deadlineOf(flow.query) // 400
+    return await inTime(request, limitMs, () => serve(state, request, flow)) // 504
   } catch (error) {
     const status = statusOf(error)
     if (!(error instanceof StatusError)) {
@@ -82,18 +82,18 @@ async function guarded(state: ChainState, request: Incoming, flow: Flow): Promis
         path: info.path,
       })
     }
-    return negotiatedStatus(status, request)
+    return negotiatedStatus(status, request, flow.query)
   }
 }
 
 /** An error in the format that the client reads, or in JSON where there is none to agree on. */
-function negotiatedStatus(error: StatusError, request: Incoming): Reply {
+function negotiatedStatus(error: StatusError, request: Incoming, query: URLSearchParams): Reply {
   const plain = statusReply(error)
   try {
     const media = negotiate(request.header('accept'), {
       protobuf: true,
       transforms: false,
-      pretty: queryOf(request.target).get('pretty'),
+      pretty: query.get('pretty'),
       userAgent: request.header('user-agent'),
     })
     const bytes = encodeValue(error.body, media)
@@ -105,23 +105,31 @@ function negotiatedStatus(error: StatusError, request: Incoming): Reply {
 }
 
 async function serve(state: ChainState, request: Incoming, flow: Flow): Promise<Reply> {
-  const { info, warn, audited } = flow
   const authenticated = await state.authenticator.authenticate(request) // 401
-  audited?.authenticated(authenticated)
+  flow.audited?.authenticated(authenticated)
   const user = impersonate(authenticated, request, state.services.authorizer) // 403
+  return await state.limits.within(user, flow.info, () => serveUser(state, request, flow, user)) // 429
+}
+
+async function serveUser(
+  state: ChainState,
+  request: Incoming,
+  flow: Flow,
+  user: UserInfo,
+): Promise<Reply> {
+  const { info, query, warn } = flow
   authorize(state, user, flow) // 403, before a body is read
   if (!info.isResource) return await state.pages.serve(request, info, user)
   const served = lookup(state, info) // 404
   if (served === undefined) return NOT_FOUND
   if (served.resource.deprecationWarning !== undefined) warn(served.resource.deprecationWarning)
-  const verb = verbFor(info, served.subresource, served.resource)
+  const isHead = request.method === 'HEAD' && served.resource.crd === undefined
+  const verb = isHead ? undefined : verbFor(info, served.subresource, served.resource)
   if (verb === undefined) {
     if (served.resource.crd !== undefined) throw methodNotSupported(served.resource.gvr, info.verb)
     const routed = isRouted(info, served.subresource, served.resource)
     throw routed ? methodNotAllowed() : unknownResource() // 405, 404
   }
-  const query = queryOf(request.target)
-  checkTimeout(query, info)
   return await verb({
     server: state,
     request,
@@ -142,7 +150,7 @@ function authorize(state: ChainState, user: UserInfo, { info, audited }: Flow): 
         version: info.version,
         resource: info.resource,
         subresource: info.subresource,
-        name: info.name,
+        name: info.name === '' ? info.selectedName : info.name,
         namespace: info.namespace,
       }
     : { user, verb: info.verb, path: info.path }
@@ -183,30 +191,6 @@ function isOutOfScope(
   const isOwnNamespace = plural === 'namespaces' && name === namespace
   if (!resource.namespaced) return namespace !== '' && !isOwnNamespace
   return namespace === '' && name !== ''
-}
-
-const BROKEN_ESCAPE = /%(?![0-9a-fA-F]{2})/
-
-/** The query as Go's url.ParseQuery reads it: a pair with a broken escape or a semicolon is dropped. */
-function queryOf(target: string): URLSearchParams {
-  const cut = target.indexOf('?')
-  if (cut < 0) return new URLSearchParams()
-  const text = target.slice(cut + 1)
-  if (!BROKEN_ESCAPE.test(text) && !text.includes(';')) return new URLSearchParams(text)
-  const pairs = text.split('&').filter(pair => !BROKEN_ESCAPE.test(pair) && !pair.includes(';'))
-  return new URLSearchParams(pairs.join('&'))
-}
-
-/** Ref: apiserver/pkg/endpoints/filters/request_deadline.go */
-function checkTimeout(query: URLSearchParams, info: RequestInfo): void {
-  const text = query.get('timeout')
-  if (text === null || text === '' || info.verb === 'watch') return
-  try {
-    parseGoDurationMs(text)
-  } catch (error) {
-    if (!(error instanceof ParseError)) throw error
-    throw badRequest(`invalid timeout specified in the request URL - ${error.message}`)
-  }
 }
 
 /** A Status as an answer, with the headers some reasons carry. */

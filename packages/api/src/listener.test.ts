@@ -1,11 +1,11 @@
 // The listener without a server behind it: clients that leave early, connections that say nothing, requests for heads.
 
 import assert from 'node:assert/strict'
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
-import { type RequestOptions, request } from 'node:https'
+import { Agent, type RequestOptions, request } from 'node:https'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -65,6 +65,24 @@ test('close() does not wait for a connection that never began its handshake', as
   await new Promise(resolve => silent.once('connect', resolve))
   silent.on('error', () => undefined)
   await listener.close(20)
+  await closed
+})
+
+test('close() ends a kept connection with the answer it is busy with, and says so', async () => {
+  const arrived = Promise.withResolvers<void>()
+  const answer = Promise.withResolvers<Reply>()
+  const listener = await open(async () => {
+    arrived.resolve()
+    return await answer.promise
+  })
+  const agent = new Agent({ keepAlive: true })
+  const sent = request(options(listener, { agent })).end()
+  const responded = once(sent, 'response')
+  await arrived.promise
+  const closed = listener.close(600_000)
+  answer.resolve({ code: 200, contentType: 'a/b', body: { type: 'bytes', bytes: 'a' } })
+  const [response] = await responded
+  assert.equal(response.resume().headers.connection, 'close')
   await closed
 })
 
@@ -138,6 +156,7 @@ test('a stream that ended is cut when its client does not read the rest, and onl
       response: response as unknown as ServerResponse,
       reply: { ...stream().reply, body: { type: 'stream', start: sink => sink.end() } },
       draining: new AbortController().signal,
+      isReusable: true,
     })
     assert.equal(cut, false)
     t.mock.timers.tick(60_000)

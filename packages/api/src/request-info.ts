@@ -1,6 +1,10 @@
 // What a request asks for, read from its method, path and query alone: verb, GVR, namespace, name, subresource.
 // Called first by handler-chain.ts; pure. Ref: apiserver/pkg/endpoints/request/requestinfo.go
 
+import { parseListOptions, StatusError } from '@podless/apimachinery'
+import { segmentProblem } from '@podless/storage'
+import { queryOf } from './url-query.ts'
+
 export interface RequestInfo {
   /** False for /healthz, /version, discovery and every other path that is no object or collection. */
   readonly isResource: boolean
@@ -14,6 +18,8 @@ export interface RequestInfo {
   readonly resource: string
   readonly subresource: string
   readonly name: string
+  /** The one name that a list or watch selects; RBAC takes it for the request's name. */
+  readonly selectedName: string
   /** What follows a proxy-like subresource. */
   readonly rest: readonly string[]
   /** True for the deprecated /watch/ path prefix. */
@@ -69,6 +75,7 @@ const EMPTY: RequestInfo = {
   resource: '',
   subresource: '',
   name: '',
+  selectedName: '',
   rest: [],
   legacyWatch: false,
 }
@@ -111,6 +118,7 @@ function resourceInfo(
     resource,
     subresource,
     name,
+    selectedName: !legacyWatch && isCollectionRead(verb) ? selectedName(query) : '',
     rest: tail,
     legacyWatch,
   }
@@ -129,6 +137,21 @@ function refineVerb(verb: string, name: string, query: string): string {
   if (name !== '') return verb
   if (verb === 'get') return isWatchQuery(query) ? 'watch' : 'list'
   return verb === 'delete' ? 'deletecollection' : verb
+}
+
+const isCollectionRead = (verb: string): boolean => verb === 'list' || verb === 'watch'
+
+/** Ref: requestinfo.go: options that cannot be read name nothing. A deletecollection never does. */
+function selectedName(query: string): string {
+  if (!query.includes('fieldSelector')) return ''
+  try {
+    const { requirements } = parseListOptions(queryOf(`?${query}`)).fieldSelector
+    const name = requirements.find(({ field, op }) => field === 'metadata.name' && op === '=')
+    return name === undefined || segmentProblem(name.value) !== undefined ? '' : name.value
+  } catch (error) {
+    if (error instanceof StatusError) return ''
+    throw error
+  }
 }
 
 /** `watch=anything` watches but for 0 and false, as Go's query conversion reads booleans. */

@@ -1,5 +1,5 @@
 // The edge: TLS sockets, HTTP/1.1, HTTP/2 and WebSocket. Turns them into Incoming and Reply for handler-chain.ts and
-// knows nothing of Kubernetes but the body limit. cli starts it. Ref: apiserver/pkg/server/secure_serving.go
+// knows nothing of Kubernetes. cli starts it. Ref: apiserver/pkg/server/secure_serving.go
 
 import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
@@ -8,30 +8,28 @@ import {
   type Http2SecureServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
-  type ServerHttp2Session,
 } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { requestEntityTooLarge } from '@podless/apimachinery'
-import {
-  BODY_BYTES_MAX,
-  CONCURRENT_STREAMS_MAX,
-  LISTEN_BACKLOG,
-  REQUEST_TIMEOUT_MS,
-} from './config.ts'
-import type { Incoming, PeerCertificate, Reply } from './exchange.ts'
+import { answerClientError } from './client-error.ts'
+import { CONCURRENT_STREAMS_MAX, HEADER_BYTES_MAX, LISTEN_BACKLOG } from './config.ts'
+import { closeConnections, cutSuch, trackConnections } from './connections.ts'
+import { CLIENT_GONE, type Incoming, type PeerCertificate, type Reply } from './exchange.ts'
+import { type AnyRequest, leaveBody, readBody } from './request-body.ts'
 import { acceptUpgrade } from './upgrade.ts'
-import { type AnyResponse, writeReply } from './write-reply.ts'
-
-type AnyRequest = Http2ServerRequest | IncomingMessage
+import { type AnyResponse, isGone, writeReply } from './write-reply.ts'
 
 /** As Go's net/http. */
 const KEEP_ALIVE_MS = 3 * 60 * 1000
+/** Idle connections end after upstream's time, not after Node's five seconds, when clients may be about to reuse them. */
+const HTTP1_OPTIONS = { keepAliveTimeout: 90_000, maxHeaderSize: HEADER_BYTES_MAX }
 
 export interface ListenOptions {
   readonly bind: string
   readonly port: number
   readonly tls: TlsMaterial
+  /** Connections from one address; more are cut. Default: no limit. */
+  readonly connectionsPerAddressMax?: number
   readonly handle: (request: Incoming) => Promise<Reply>
   /** A failure of one connection, for the debug log. */
   readonly onClientError: (error: Error) => void
@@ -62,6 +60,7 @@ export async function listen({
   bind,
   port,
   tls,
+  connectionsPerAddressMax = 0,
   handle,
   onClientError,
   onAnswerError,
@@ -78,8 +77,9 @@ export async function listen({
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_MS,
     settings: { maxConcurrentStreams: CONCURRENT_STREAMS_MAX },
+    http1Options: HTTP1_OPTIONS,
   })
-  const open = trackConnections(server)
+  const open = trackConnections(server, connectionsPerAddressMax)
   const draining = new AbortController()
   server.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {
     answer(request, response, handle, draining.signal).catch((error: unknown) => {
@@ -101,7 +101,7 @@ export async function listen({
   server.on('tlsClientError', onClientError)
   server.on('clientError', (error: Error, socket: Socket) => {
     onClientError(error)
-    socket.destroy()
+    answerClientError(error, socket)
   })
   await started(server, bind, port)
   // A connection that cannot be accepted (no file descriptor left) is no reason to end.
@@ -112,13 +112,8 @@ export async function listen({
     address: address.address,
     replaceTls: next =>
       server.setSecureContext({ key: next.key, cert: next.cert, ca: next.clientCa }),
-    cut: isSuch => {
-      for (const socket of open.sockets) {
-        const certificate = (socket as TLSSocket).getPeerX509Certificate?.()
-        if (certificate !== undefined && isSuch(certificate)) socket.destroy()
-      }
-    },
-    close: graceMs => close(server, open, draining, graceMs),
+    cut: isSuch => cutSuch(open, isSuch),
+    close: graceMs => closeConnections(server, open, draining, graceMs),
   }
 }
 
@@ -130,58 +125,6 @@ async function started(server: Http2SecureServer, bind: string, port: number): P
   server.off('error', reject)
 }
 
-interface OpenConnections {
-  /** Every TCP connection: one that has not begun its handshake holds the server open as well. */
-  readonly raw: Set<Socket>
-  readonly sockets: Set<Socket>
-  readonly sessions: Set<ServerHttp2Session>
-}
-
-function trackConnections(server: Http2SecureServer): OpenConnections {
-  const open: OpenConnections = { raw: new Set(), sockets: new Set(), sessions: new Set() }
-  server.on('connection', (socket: Socket) => {
-    open.raw.add(socket)
-    socket.once('close', () => open.raw.delete(socket))
-  })
-  server.on('secureConnection', (socket: TLSSocket) => {
-    socket.setNoDelay(true)
-    open.sockets.add(socket)
-    socket.once('close', () => open.sockets.delete(socket))
-  })
-  server.on('session', session => {
-    open.sessions.add(session)
-    session.once('close', () => open.sessions.delete(session))
-  })
-  return open
-}
-
-async function close(
-  server: Http2SecureServer,
-  open: OpenConnections,
-  draining: AbortController,
-  graceMs: number,
-): Promise<void> {
-  const closed = Promise.withResolvers<void>()
-  server.close(() => closed.resolve())
-  draining.abort()
-  for (const session of open.sessions) session.close()
-  closeIdle(open)
-  const timer = setTimeout(() => {
-    for (const socket of [...open.sockets, ...open.raw]) socket.destroy()
-  }, graceMs)
-  await closed.promise
-  clearTimeout(timer)
-}
-
-/** HTTP/1.1 keep-alive connections have no goaway: those without a request in flight are simply ended. */
-function closeIdle(open: OpenConnections): void {
-  for (const socket of open.sockets) {
-    const { _httpMessage: busy } = socket as Socket & { _httpMessage?: unknown }
-    const isHttp1 = (socket as TLSSocket).alpnProtocol !== 'h2'
-    if (isHttp1 && (busy === undefined || busy === null)) socket.end()
-  }
-}
-
 async function answer(
   request: AnyRequest,
   response: AnyResponse,
@@ -190,13 +133,15 @@ async function answer(
 ): Promise<void> {
   const incoming = incomingOf(request, response)
   const reply = await handle(incoming)
-  await writeReply({ request: incoming, response, reply, draining })
+  const isReusable = (await leaveBody(request)) && !draining.aborted
+  await writeReply({ request: incoming, response, reply, draining, isReusable })
 }
 
 function incomingOf(request: AnyRequest, response?: AnyResponse): Incoming {
   const { headers } = request
   const socket = socketOf(request)
-  let signal: AbortSignal | undefined
+  let work: AbortController | undefined
+  let stopped: Error | undefined
   return {
     method: request.method ?? 'GET',
     target: request.url ?? '/',
@@ -211,8 +156,16 @@ function incomingOf(request: AnyRequest, response?: AnyResponse): Incoming {
     },
     remoteAddress: socket.remoteAddress ?? '',
     get signal() {
-      signal ??= requestSignal(request, response)
-      return signal
+      if (work === undefined) {
+        work = new AbortController()
+        if (stopped === undefined) followClient(work, request, response)
+        else work.abort(stopped)
+      }
+      return work.signal
+    },
+    abort: reason => {
+      stopped ??= reason
+      work?.abort(stopped)
     },
   }
 }
@@ -239,17 +192,6 @@ function headersWithPrefix(
   return found
 }
 
-async function readBody(request: AnyRequest): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size <= BODY_BYTES_MAX) chunks.push(chunk)
-  }
-  if (size > BODY_BYTES_MAX) throw requestEntityTooLarge(`limit is ${BODY_BYTES_MAX}`)
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
-}
-
 /** One certificate per connection, read once: the handshake fixed it. */
 const peers = new WeakMap<object, { peer: PeerCertificate | undefined }>()
 
@@ -264,18 +206,13 @@ function peerOf(request: AnyRequest, socket: TLSSocket): PeerCertificate | undef
   return peer
 }
 
-// One reason for all: making a DOMException for every finished request costs more than routing it.
-const GONE = new Error('the client is gone')
-const OVERDUE = new Error('the request took too long')
-
-/** Aborts when the client leaves or the deadline passes; made only for requests that ask for it. */
-function requestSignal(request: AnyRequest, response: AnyResponse | undefined): AbortSignal {
-  const controller = new AbortController()
-  const timer = setTimeout(() => controller.abort(OVERDUE), REQUEST_TIMEOUT_MS)
-  timer.unref()
-  ;(response ?? request).once('close', () => {
-    clearTimeout(timer)
-    controller.abort(GONE)
-  })
-  return controller.signal
+/** A signal that follows the client; made only for requests that ask for it. */
+function followClient(
+  controller: AbortController,
+  request: AnyRequest,
+  response: AnyResponse | undefined,
+): void {
+  const leave = (): void => controller.abort(CLIENT_GONE)
+  if (response !== undefined && isGone(response)) leave()
+  else (response ?? request).once('close', leave)
 }

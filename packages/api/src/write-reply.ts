@@ -19,6 +19,8 @@ interface WriteOptions {
   readonly reply: Reply
   /** Aborted when the server shuts down: streams end. */
   readonly draining: AbortSignal
+  /** False: no request can follow on this HTTP/1.1 connection. HTTP/2 has its goaway. */
+  readonly isReusable: boolean
 }
 
 /** Resolves when the answer has been handed to the socket; a stream's answer resolves once it has started. */
@@ -27,8 +29,10 @@ export async function writeReply({
   response,
   reply,
   draining,
+  isReusable,
 }: WriteOptions): Promise<void> {
   if (isGone(response)) return abandon(reply)
+  if (!isReusable && !('stream' in response)) response.setHeader('connection', 'close')
   const { body } = reply
   if (body.type === 'stream') {
     sendHead(response, reply, {})
@@ -48,7 +52,7 @@ export async function writeReply({
 }
 
 /** An HTTP/2 response has no word for it, and once closed it tells nobody any more. */
-function isGone(response: AnyResponse): boolean {
+export function isGone(response: AnyResponse): boolean {
   if (!('stream' in response)) return response.destroyed
   // NOTE: Node lets go of the stream, whatever its types say.
   return (response.stream as { destroyed: boolean } | undefined)?.destroyed !== false

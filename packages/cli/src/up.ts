@@ -43,6 +43,9 @@ export interface UpOptions extends AuditLogOptions {
   readonly serviceResolver?: readonly string[]
   readonly logLevel: LogLevel
 }
+  readonly maxRequestsPerUser: string
+  readonly maxWatchesPerUser: string
+  readonly maxConnectionsPerAddress: string
 
 /** Open requests get this long after SIGTERM before their connections are cut. */
 const DRAIN_MS = 10_000
@@ -100,7 +103,7 @@ export async function up(options: UpOptions): Promise<void> {
 function configOf(options: UpOptions): ServerConfig {
   const parsed = serverConfigSchema.safeParse({
     bind: options.bind,
-    port: /^\d+$/.test(options.port) ? Number(options.port) : options.port,
+    port: numberOf(options.port),
     ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
     serviceClusterIpRange: options.serviceClusterIpRange,
     serviceResolver: resolverOf(options.serviceResolver ?? fromEnvironment()),
@@ -111,6 +114,9 @@ function configOf(options: UpOptions): ServerConfig {
     /[A-Z]/g,
     letter => `-${letter.toLowerCase()}`,
   )
+    maxRequestsPerUser: numberOf(options.maxRequestsPerUser),
+    maxWatchesPerUser: numberOf(options.maxWatchesPerUser),
+    maxConnectionsPerAddress: numberOf(options.maxConnectionsPerAddress),
   throw new CliError(EXIT.usage, `--${flag}: ${issue?.message ?? 'not valid'}`)
 }
 
@@ -121,6 +127,9 @@ function resolverOf(entries: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     entries.map(entry => {
       const cut = entry.indexOf('=')
+/** Anything else is left for the schema to refuse. */
+const numberOf = (text: string): number | string => (/^\d+$/.test(text) ? Number(text) : text)
+
       if (cut > 0) return [entry.slice(0, cut), entry.slice(cut + 1)]
       throw new CliError(
         EXIT.usage,

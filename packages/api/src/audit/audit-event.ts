@@ -81,7 +81,8 @@ function userObject({ name, uid = '', groups, extra = {} }: UserInfo): JsonObjec
 
 function objectReference(info: RequestInfo, created: JsonValue | undefined): JsonObject {
   const made = isObject(created) && isObject(created.metadata) ? created.metadata.name : ''
-  const name = info.name === '' ? made : info.name
+  const asked = info.name === '' ? info.selectedName : info.name
+  const name = asked === '' ? made : asked
   const fields: [string, JsonValue | undefined][] = [
     ['resource', info.resource],
     ['namespace', info.namespace],

@@ -47,9 +47,13 @@ export function verbFor(
     if (subresource.type === 'node') return nodeOnly
     return subresource.verbs.includes(verb) ? SUBRESOURCE_VERBS[verb] : undefined
   }
-  if (!resource.verbs.includes(verb) || !fitsPath(verb, info.name)) return undefined
-  return VERBS[verb]
+  if (!resource.verbs.includes(verb)) return undefined
+  if (verb === 'create' && info.name !== '' && resource.crd !== undefined) return createAnyName
+  return fitsPath(verb, info.name) ? VERBS[verb] : undefined
 }
+
+/** Custom resources take a create at any path, and look for the name in the body. Ref: customresource_handler.go */
+const createAnyName: Verb = ctx => create({ ...ctx, info: { ...ctx.info, name: '' } })
 
 const NAMED_VERBS: ReadonlySet<ResourceVerb> = new Set([
   'delete',

@@ -65,10 +65,16 @@ function tooOld(options: ListOptions, oldest: number): StatusError {
   return expired(`too old resource version: ${options.resourceVersion} (${oldest})`)
 }
 
+/** Seconds in the largest Go duration: upstream's product with a larger number wraps round to below zero. */
+const GO_SECONDS_MAX = 9_223_372_036
+/** The longest that a timer of Node's runs: 24 days. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
 /** Without timeoutSeconds watches end at random times, so that a fleet of clients does not come back at once. */
 function timeoutOf(options: ListOptions, random: (below: number) => number): number {
   const asked = options.timeoutSeconds ?? 0
-  return asked > 0 ? asked * 1000 : WATCH_TIMEOUT_MIN_MS + random(WATCH_TIMEOUT_MIN_MS)
+  if (asked === 0) return WATCH_TIMEOUT_MIN_MS + random(WATCH_TIMEOUT_MIN_MS)
+  return asked < 0 || asked > GO_SECONDS_MAX ? 0 : Math.min(asked * 1000, TIMER_MS_MAX)
 }
 
 function objectsOf(items: readonly WatchItem[], withPrevious: boolean): StoredObject[] {

@@ -6,6 +6,13 @@ import { dataOption, option } from '../options.ts'
 const SERVICE_RESOLVER =
   'where webhooks reach a Service, repeatable (PODLESS_SERVICE_RESOLVER: comma-separated)'
 
+const LIMITS: readonly (readonly [name: string, what: string, limit: string])[] = [
+  ['max-requests-per-user', 'requests of one user at once', '600'],
+  ['max-watches-per-user', 'open watches of one user', '2000'],
+  ['max-connections-per-address', 'connections from one address', '2000'],
+]
+const variableOf = (name: string): string => name.toUpperCase().replaceAll('-', '_')
+
 export function addUp(root: Command): void {
   const command = root.command('up').description('serve until interrupted')
   const options = [
@@ -36,6 +43,9 @@ export function addUp(root: Command): void {
       '--encryption-key-file <file>',
       'encrypt Secrets in the store; NAME:BASE64 of 32 bytes a line, the first encrypts',
       'ENCRYPTION_KEY_FILE',
+    ),
+    ...LIMITS.map(([name, what, limit]) =>
+      option(`--${name} <n>`, `${what}, 0 for no limit`, variableOf(name)).default(limit),
     ),
     option('--audit-log <file>', 'record requests in this file', 'AUDIT_LOG'),
     option('--audit-policy <file>', 'which, as an audit.k8s.io/v1 Policy', 'AUDIT_POLICY'),

@@ -1,0 +1,75 @@
+// The body of a request, bounded in bytes, and what becomes of the part that nobody reads. Called by server.ts; its time
+// is bounded by the deadline in handler-chain.ts, whose answer ends the stream. Ref: Go's net/http (*chunkWriter).writeHeader
+
+import type { IncomingMessage } from 'node:http'
+import { constants, type Http2ServerRequest } from 'node:http2'
+import { requestEntityTooLarge } from '@podless/apimachinery'
+import { BODY_BYTES_MAX } from './config.ts'
+import { CLIENT_GONE } from './exchange.ts'
+import { endSoon } from './linger.ts'
+
+export type AnyRequest = Http2ServerRequest | IncomingMessage
+
+/** As Go's: so much of an unread body is thrown away to keep its HTTP/1.1 connection. */
+const DISCARD_BYTES_MAX = 256 * 1024
+/** Clients that are still sending have about this long until their refusal is written. */
+const DISCARD_MS_MAX = 500
+
+/** The whole body. Reads no further than the limit: 413 over it. Rejects with CLIENT_GONE when the rest never comes. */
+export function readBody(request: AnyRequest): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+  const chunks: Buffer[] = []
+  let size = 0
+  const take = (chunk: Buffer): void => {
+    size += chunk.length
+    chunks.push(chunk)
+    if (size <= BODY_BYTES_MAX) return
+    request.off('data', take)
+    request.pause()
+    chunks.length = 0
+    reject(requestEntityTooLarge(`limit is ${BODY_BYTES_MAX}`))
+  }
+  request.on('data', take)
+  request.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
+  const leave = (): void => reject(CLIENT_GONE)
+  request.once('error', leave)
+  request.once('close', leave)
+  return promise
+}
+
+/**
+ * Called before an answer is written: sees to a body that has not come to its end. True when the connection can carry
+ * another request. An HTTP/2 stream is closed after its answer, which asks the client to stop.
+ */
+export async function leaveBody(request: AnyRequest): Promise<boolean> {
+  if ('stream' in request) {
+    const { stream } = request
+    // NOTE: Node lets go of the stream once it is closed, whatever its types say.
+    if (stream === undefined || stream.endAfterHeaders || request.complete) return true
+    stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR))
+    return true
+  }
+  if (request.complete || request.destroyed || (await discard(request))) return true
+  const { socket } = request
+  // Node calls this when an answer was the connection's last.
+  socket.destroySoon = () => endSoon(socket)
+  return false
+}
+
+/** Throws away what comes. False when it is too much or too slow. */
+async function discard(request: IncomingMessage): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  let left = DISCARD_BYTES_MAX
+  const take = (chunk: Buffer): void => {
+    left -= chunk.length
+    if (left < 0) resolve(false)
+  }
+  const end = (): void => resolve(true)
+  const timer = setTimeout(() => resolve(false), DISCARD_MS_MAX)
+  request.on('data', take).once('end', end).once('close', end).resume()
+  const isOver = await promise
+  clearTimeout(timer)
+  request.off('data', take).off('end', end).off('close', end)
+  if (!isOver) request.pause()
+  return isOver
+}

@@ -1,0 +1,174 @@
+// How requests are read where the obvious reading is not upstream's: names that selectors give, HEAD, creates by name.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { request } from 'node:https'
+import { after, before, test } from 'node:test'
+import { createClientCertificate } from '@podless/identity'
+import { ApiClient, eventReader, type WatchedEvent } from '../../../test/harness/api-client.ts'
+import { startServer, type TestServer } from '../../../test/harness/server.ts'
+
+const RBAC = 'rbac.authorization.k8s.io'
+const CONFIGMAPS = '/api/v1/namespaces/default/configmaps'
+const THINGS = '/apis/limits.podless.dev/v1/namespaces/default/things'
+
+let server: TestServer
+let admin: ApiClient
+let anna: ApiClient
+
+before(async () => {
+  server = await startServer()
+  admin = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
+  const own = createClientCertificate(server.pki.authority, {
+    user: 'anna',
+    now: new Date(),
+    ttlSeconds: 3600,
+  })
+  anna = new ApiClient({ url: server.url, ca: server.ca, ...own })
+  const verbs = ['list', 'watch', 'deletecollection']
+  const rule = { apiGroups: [''], resources: ['configmaps'], resourceNames: ['hers'], verbs }
+  const roles = `/apis/${RBAC}/v1/namespaces/default`
+  await post(`${roles}/roles`, { metadata: { name: 'hers' }, rules: [rule] })
+  await post(`${roles}/rolebindings`, {
+    metadata: { name: 'hers' },
+    roleRef: { apiGroup: RBAC, kind: 'Role', name: 'hers' },
+    subjects: [{ apiGroup: RBAC, kind: 'User', name: 'anna' }],
+  })
+  for (const name of ['hers', 'other']) await post(CONFIGMAPS, { metadata: { name } })
+  await post('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
+    metadata: { name: 'things.limits.podless.dev' },
+    spec: {
+      group: 'limits.podless.dev',
+      scope: 'Namespaced',
+      names: { plural: 'things', kind: 'Thing' },
+      versions: [
+        {
+          name: 'v1',
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: { type: 'object' } },
+        },
+      ],
+    },
+  })
+  while ((await admin.send({ path: THINGS })).status !== 200);
+})
+after(async () => {
+  admin.close()
+  anna.close()
+  await server.close()
+})
+
+async function post(path: string, body: object): Promise<void> {
+  const { status, bytes } = await admin.send({ method: 'POST', path, body: { ...body } })
+  assert.equal(status, 201, bytes.toString())
+}
+
+test('RBAC takes the one name that a list or watch selects for its name; a deletecollection has none', async () => {
+  const hers = 'fieldSelector=metadata.name%3Dhers'
+  const list = await anna.send({ path: `${CONFIGMAPS}?${hers}` })
+  assert.equal(list.status, 200)
+  assert.equal((list.json().items as unknown[]).length, 1)
+  const watch = await anna.watch({ path: `${CONFIGMAPS}?watch=true&${hers}` }, () => undefined)
+  assert.equal(watch.status, 200)
+  watch.close()
+  const refused: readonly [method: string, query: string][] = [
+    ['GET', ''],
+    ['GET', 'fieldSelector=metadata.name%3Dother'],
+    ['GET', 'fieldSelector=metadata.name%21%3Dhers'],
+    ['GET', `limit=x&${hers}`],
+    ['DELETE', hers],
+  ]
+  for (const [method, query] of refused) {
+    const { status } = await anna.send({ method, path: `${CONFIGMAPS}?${query}` })
+    assert.equal(status, 403, `${method} ${query}`)
+  }
+  const { status } = await admin.send({ path: `/api/v1/configmaps?${hers}` })
+  assert.equal(status, 200)
+})
+
+/** The code of a HEAD. */
+async function head(path: string): Promise<number | undefined> {
+  const { certificate: cert, key } = server.admin
+  const options = { method: 'HEAD', ca: server.ca, cert, key, agent: false }
+  const sent = request(new URL(path, server.url), options).end()
+  const [response] = await once(sent, 'response')
+  response.resume()
+  return response.statusCode
+}
+
+test('HEAD is 405 for built-in resources, which route GET only, and served for custom ones and pages', async () => {
+  for (const path of [CONFIGMAPS, `${CONFIGMAPS}/hers`, `${CONFIGMAPS}?watch=true`])
+    assert.equal(await head(path), 405, path)
+  assert.equal(await head(THINGS), 200)
+  assert.equal(await head(`${THINGS}/none`), 404)
+  assert.equal(await head('/readyz'), 200)
+})
+
+test('a POST to the name of a custom resource creates what its body says, to that of a built-in is 405', async () => {
+  const body = { apiVersion: 'limits.podless.dev/v1', kind: 'Thing', metadata: { name: 'said' } }
+  const made = await admin.send({ method: 'POST', path: `${THINGS}/asked`, body })
+  assert.equal(made.status, 201)
+  assert.equal((made.json().metadata as { name: string }).name, 'said')
+  assert.equal((await admin.send({ path: `${THINGS}/asked` })).status, 404)
+  const { status } = await admin.send({ method: 'POST', path: `${CONFIGMAPS}/asked`, body: {} })
+  assert.equal(status, 405)
+})
+
+/** All events of a watch, once it has ended by itself. */
+async function eventsOf(query: string): Promise<WatchedEvent[]> {
+  const events: WatchedEvent[] = []
+  const path = `${CONFIGMAPS}?watch=true&resourceVersion=0&${query}`
+  const watch = await admin.watch(
+    { path },
+    eventReader(event => events.push(event)),
+  )
+  assert.equal(watch.status, 200)
+  await watch.ended
+  return events
+}
+
+test('a watch that asked for bookmarks gets a last one shortly before its timeout', async () => {
+  const query = 'timeoutSeconds=3'
+  const asked = eventsOf(`${query}&allowWatchBookmarks=true`)
+  const [events, others] = await Promise.all([asked, eventsOf(query)])
+  const last = events.at(-1)
+  assert.equal(last?.type, 'BOOKMARK')
+  assert.equal(last?.object.metadata.resourceVersion, String(server.server.storage.cacher.revision))
+  assert.ok(others.every(({ type }) => type !== 'BOOKMARK'))
+})
+
+test('a watch whose timeout is below zero, or too large for a Go duration, ends at once; 20 years last', async () => {
+  for (const seconds of ['-1', '10000000000', '9223372036854775807'])
+    await eventsOf(`timeoutSeconds=${seconds}`)
+  const path = `${CONFIGMAPS}?watch=true&timeoutSeconds=630720000`
+  const arrived = Promise.withResolvers<void>()
+  const watch = await admin.watch(
+    { path },
+    eventReader(({ object }) => {
+      if (object.metadata.name === 'later') arrived.resolve()
+    }),
+  )
+  void watch.ended.then(() => arrived.reject(new Error('it ended')))
+  // A timer that was set in the same tick as the wrong one would have been.
+  await new Promise(resolve => setTimeout(resolve, 1))
+  await post(CONFIGMAPS, { metadata: { name: 'later' } })
+  await arrived.promise
+  watch.close()
+})
+
+test('a resourceVersion that the store has not reached is 504 with what it is and what it should be', async () => {
+  const current = server.server.storage.cacher.revision
+  const wanted = current + 1_000_000
+  const { status, headers, json } = await admin.send({
+    path: `${CONFIGMAPS}/hers?resourceVersion=${wanted}`,
+  })
+  assert.equal(status, 504)
+  assert.equal(headers['retry-after'], '1')
+  const { reason, message, details } = json()
+  const why = 'Too large resource version'
+  assert.equal(reason, 'Timeout')
+  assert.equal(message, `Timeout: ${why}: ${wanted}, current: ${current}`)
+  const causes = [{ reason: 'ResourceVersionTooLarge', message: why }]
+  assert.deepEqual(details, { causes, retryAfterSeconds: 1 })
+})
