@@ -47,11 +47,11 @@ import { builtinResources } from './resources/index.ts'
 import { type Listener, listen, type TlsMaterial } from './server.ts'
 import { ClusterIpAllocator } from './service-addresses.ts'
 import { decodeStored, keyOf, prefixOf } from './stored-form.ts'
+import { UserLimits } from './user-limits.ts'
 import { withVmTokens } from './vm/vm-authenticator.ts'
 import { VmPages } from './vm/vm-pages.ts'
 
 export interface ApiServerOptions {
-import { UserLimits } from './user-limits.ts'
   readonly config: ServerConfig
   readonly backend: Backend
   readonly tls: TlsMaterial
@@ -94,13 +94,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     bind: config.bind,
     port: config.port,
     tls: options.tls,
+    connectionsPerAddressMax: config.maxConnectionsPerAddress,
     handle: async request => await handle(await served.promise, request),
     onClientError: error => log.debug('client connection failed', { why: error.message }),
     onAnswerError: error => log.error('an answer could not be written', error),
   })
   const behind: Behind = { loops: [] }
   try {
-    connectionsPerAddressMax: config.maxConnectionsPerAddress,
     return await startBehind(options, listener, behind, served.resolve)
   } catch (error) {
     served.promise.catch(() => undefined)
@@ -241,16 +241,16 @@ function chainState(parts: Parts): ChainState {
     random: randomBelow,
     authenticator: authenticatorOf(parts, services.tokens),
     audit: auditOf(parts),
+    limits: new UserLimits({
+      requestsMax: config.maxRequestsPerUser,
+      watchesMax: config.maxWatchesPerUser,
+    }),
     pages: new Pages({
       discovery,
       openApi: new OpenApi(registry),
       health,
       metrics,
       issuer,
-    limits: new UserLimits({
-      requestsMax: config.maxRequestsPerUser,
-      watchesMax: config.maxWatchesPerUser,
-    }),
       vms: new VmPages({
         services,
         objects: parts.objects,

@@ -41,11 +41,11 @@ export interface UpOptions extends AuditLogOptions {
   readonly encryptionKeyFile?: string
   readonly serviceClusterIpRange: string
   readonly serviceResolver?: readonly string[]
-  readonly logLevel: LogLevel
-}
   readonly maxRequestsPerUser: string
   readonly maxWatchesPerUser: string
   readonly maxConnectionsPerAddress: string
+  readonly logLevel: LogLevel
+}
 
 /** Open requests get this long after SIGTERM before their connections are cut. */
 const DRAIN_MS = 10_000
@@ -107,6 +107,9 @@ function configOf(options: UpOptions): ServerConfig {
     ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
     serviceClusterIpRange: options.serviceClusterIpRange,
     serviceResolver: resolverOf(options.serviceResolver ?? fromEnvironment()),
+    maxRequestsPerUser: numberOf(options.maxRequestsPerUser),
+    maxWatchesPerUser: numberOf(options.maxWatchesPerUser),
+    maxConnectionsPerAddress: numberOf(options.maxConnectionsPerAddress),
   })
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
@@ -114,11 +117,11 @@ function configOf(options: UpOptions): ServerConfig {
     /[A-Z]/g,
     letter => `-${letter.toLowerCase()}`,
   )
-    maxRequestsPerUser: numberOf(options.maxRequestsPerUser),
-    maxWatchesPerUser: numberOf(options.maxWatchesPerUser),
-    maxConnectionsPerAddress: numberOf(options.maxConnectionsPerAddress),
   throw new CliError(EXIT.usage, `--${flag}: ${issue?.message ?? 'not valid'}`)
 }
+
+/** Anything else is left for the schema to refuse. */
+const numberOf = (text: string): number | string => (/^\d+$/.test(text) ? Number(text) : text)
 
 const fromEnvironment = (): string[] =>
   (process.env.PODLESS_SERVICE_RESOLVER ?? '').split(',').filter(text => text !== '')
@@ -127,9 +130,6 @@ function resolverOf(entries: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     entries.map(entry => {
       const cut = entry.indexOf('=')
-/** Anything else is left for the schema to refuse. */
-const numberOf = (text: string): number | string => (/^\d+$/.test(text) ? Number(text) : text)
-
       if (cut > 0) return [entry.slice(0, cut), entry.slice(cut + 1)]
       throw new CliError(
         EXIT.usage,
