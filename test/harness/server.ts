@@ -46,9 +46,6 @@ interface StartOptions {
   readonly config?: Partial<ServerConfig>
   readonly audit?: ApiServerOptions['audit']
   readonly isRevoked?: ApiServerOptions['isRevoked']
-  readonly issuers?: ApiServerOptions['issuers']
-  /** Default: the machine's clock. */
-  readonly now?: () => Date
   /** Takes the log's lines, at level debug; default: warnings go to stderr. */
   readonly log?: (line: string) => void
 }
@@ -57,7 +54,7 @@ const DAY_SECONDS = 86_400
 
 /** Starts a server on a free loopback port. */
 export async function startServer(options: StartOptions = {}): Promise<TestServer> {
-  const { now = (): Date => new Date() } = options
+  const now = (): Date => new Date()
   const directory = await mkdtemp(join(tmpdir(), 'podless-test-'))
   const pki = await openPki(directory, { now: now(), tokenAlgorithm: 'ES256' })
   const serving = await openServingCertificate(pki, { names: [], now: now() })
@@ -72,7 +69,6 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
     tls: { key: serving.key, cert: serving.certificate, clientCa: ca },
     rootCa: () => ca,
     ...(options.isRevoked === undefined ? {} : { isRevoked: options.isRevoked }),
-    ...(options.issuers === undefined ? {} : { issuers: options.issuers }),
     tokens: new ServiceAccountTokens({ key: pki.tokenKey, now }),
     issuer: () => pki.authority,
     log: createLog({
