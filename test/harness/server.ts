@@ -46,6 +46,7 @@ interface StartOptions {
   readonly config?: Partial<ServerConfig>
   readonly audit?: ApiServerOptions['audit']
   readonly isRevoked?: ApiServerOptions['isRevoked']
+  readonly issuers?: ApiServerOptions['issuers']
   /** Takes the log's lines, at level debug; default: warnings go to stderr. */
   readonly log?: (line: string) => void
 }
@@ -69,6 +70,7 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
     tls: { key: serving.key, cert: serving.certificate, clientCa: ca },
     rootCa: () => ca,
     ...(options.isRevoked === undefined ? {} : { isRevoked: options.isRevoked }),
+    ...(options.issuers === undefined ? {} : { issuers: options.issuers }),
     tokens: new ServiceAccountTokens({ key: pki.tokenKey, now }),
     issuer: () => pki.authority,
     log: createLog({

@@ -22,8 +22,12 @@ import { WebhookClient } from './admission/webhook-client.ts'
 import { Audit, type AuditOptions } from './audit/audit.ts'
 import { type Authenticator, createAuthenticator, createTokenService } from './auth/authenticate.ts'
 import { RbacAuthorizer } from './auth/authorize.ts'
+import { BootstrapTokens } from './auth/bootstrap-token.ts'
+import type { JwtAuthenticators } from './auth/jwt-authenticators.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { ServerConfig } from './config.ts'
+import { startBootstrapTokenCleaner } from './controllers/bootstrap-token-cleaner.ts'
+import { startCertificateRequestCleaner } from './controllers/certificate-request-cleaner.ts'
 import { startCertificateSigner } from './controllers/certificate-signer.ts'
 import { startCrdController } from './controllers/crd.ts'
 import { startGarbageCollector } from './controllers/garbage-collector.ts'
@@ -48,8 +52,10 @@ import { type Listener, listen, type TlsMaterial } from './server.ts'
 import { ClusterIpAllocator } from './service-addresses.ts'
 import { decodeStored, keyOf, prefixOf } from './stored-form.ts'
 import { UserLimits } from './user-limits.ts'
+import { removedVmStep } from './vm/removed-vm.ts'
 import { withVmTokens } from './vm/vm-authenticator.ts'
 import { VmPages } from './vm/vm-pages.ts'
+import { vmSecretName } from './vm/vm-record.ts'
 
 export interface ApiServerOptions {
   readonly config: ServerConfig
@@ -60,6 +66,8 @@ export interface ApiServerOptions {
   /** Serial numbers (upper-case hex) of client certificates that are refused. */
   readonly isRevoked?: (serial: string) => boolean
   readonly tokens: ServiceAccountTokens
+  /** Issuers of tokens besides this server, and paths for requests without any; default: none, and all. */
+  readonly issuers?: JwtAuthenticators
   /** Signs approved certificate requests; without it they wait. */
   readonly issuer?: () => Issuer
   readonly log: Log
@@ -254,7 +262,7 @@ function chainState(parts: Parts): ChainState {
       vms: new VmPages({
         services,
         objects: parts.objects,
-        secrets: must(registry, { group: '', version: 'v1', resource: 'secrets' }),
+        secrets: core(registry, 'secrets'),
         get rootCa() {
           return parts.rootCa()
         },
@@ -277,12 +285,12 @@ function auditOf({ audit, registry, now }: Parts): Audit | undefined {
 }
 
 function authenticatorOf(
-  { config, log, now, tokens, isRevoked }: Parts,
+  { config, log, now, tokens, issuers, isRevoked }: Parts,
   service: ReturnType<typeof createTokenService>,
 ): Authenticator {
   const inner = createAuthenticator({
     tokens: service,
-    anonymous: config.anonymous,
+    allowsAnonymous: path => config.anonymous && (issuers?.allowsAnonymous(path) ?? true),
     ...(isRevoked === undefined ? {} : { isRevoked }),
     onFailure: reason => log.debug('authentication failed', { reason }),
     now,
@@ -292,6 +300,7 @@ function authenticatorOf(
 
 function servicesOf({
   tokens,
+  issuers,
   objects,
   registry,
   authorizer,
@@ -309,7 +318,15 @@ function servicesOf({
       const resource = resourceOf(gvr)
       if (resource !== undefined) yield* objects.list(resource, namespace)
     },
-    tokens: createTokenService({ tokens, lookup, now }),
+    tokens: createTokenService({
+      tokens,
+      lookup,
+      now,
+      others: [
+        new BootstrapTokens({ objects, secrets: core(registry, 'secrets'), now }),
+        ...(issuers === undefined ? [] : [issuers]),
+      ],
+    }),
     authorizer,
     serviceAddresses: addresses,
   }
@@ -317,30 +334,26 @@ function servicesOf({
 
 /** Calls webhooks of admission and conversion, wherever their Services can be reached. */
 function webhookClient(config: ServerConfig, objects: Objects, registry: Registry): WebhookClient {
-  const core = (resource: string): Resource =>
-    must(registry, { group: '', version: 'v1', resource })
   const slices = must(registry, {
     group: 'discovery.k8s.io',
     version: 'v1',
     resource: 'endpointslices',
   })
   return new WebhookClient(config.serviceResolver, {
-    service: (namespace, name) => objects.get(core('services'), namespace, name),
+    service: (namespace, name) => objects.get(core(registry, 'services'), namespace, name),
     endpointSlices: namespace => objects.list(slices, namespace),
-    endpoints: (namespace, name) => objects.get(core('endpoints'), namespace, name),
+    endpoints: (namespace, name) => objects.get(core(registry, 'endpoints'), namespace, name),
   })
 }
 
 function admissionOf({ storage, objects, registry, webhooks: client, log }: Parts): AdmissionChain {
-  const core = (resource: string): Resource =>
-    must(registry, { group: '', version: 'v1', resource })
   const webhooks = (resource: string): Resource =>
     must(registry, { group: 'admissionregistration.k8s.io', version: 'v1', resource })
   const kinds = {
     mutating: webhooks('mutatingwebhookconfigurations'),
     validating: webhooks('validatingwebhookconfigurations'),
   }
-  const namespaces = core('namespaces')
+  const namespaces = core(registry, 'namespaces')
   const getNamespace = async (name: string): Promise<KubeObject | undefined> => {
     const cached = objects.get(namespaces, '', name)
     if (cached !== undefined) return cached
@@ -367,7 +380,11 @@ function admissionOf({ storage, objects, registry, webhooks: client, log }: Part
       normalize: normalizeObject,
       log,
     }),
-    resourceQuota(objects, core('resourcequotas')),
+    removedVmStep(
+      (namespace, vm) =>
+        objects.get(core(registry, 'secrets'), namespace, vmSecretName(vm)) !== undefined,
+    ),
+    resourceQuota(objects, core(registry, 'resourcequotas')),
   ])
 }
 
@@ -377,6 +394,9 @@ function must(registry: Registry, gvr: GroupVersionResource): Resource {
     throw new Error(`${gvr.group}/${gvr.version} ${gvr.resource} is not served`)
   return resource
 }
+
+const core = (registry: Registry, resource: string): Resource =>
+  must(registry, { group: '', version: 'v1', resource })
 
 /** Keeps the in-memory views of Services and RBAC equal to the cache, in the same tick as its events. */
 function feed(
@@ -416,9 +436,7 @@ function feed(
       },
     })
   }
-  watch(must(registry, { group: '', version: 'v1', resource: 'services' }), (...change) =>
-    addresses.apply(...change),
-  )
+  watch(core(registry, 'services'), (...change) => addresses.apply(...change))
   for (const resource of ['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings']) {
     const rbac = must(registry, { group: 'rbac.authorization.k8s.io', version: 'v1', resource })
     watch(rbac, (obj, deleted) => (deleted ? authorizer.remove(obj) : authorizer.set(obj)))
@@ -431,6 +449,7 @@ function startLoops(
   registry: Registry,
   caller: WebhookClient,
 ): Loop[] {
+  const requests = signingRequests(registry)
   return [
     startCrdController(
       objects,
@@ -451,14 +470,10 @@ function startLoops(
       }),
       log,
     ),
-    ...(issuer === undefined
-      ? []
-      : [startCertificateSigner({ objects, requests: signingRequests(registry), issuer, log })]),
-    startResourceQuotas(
-      objects,
-      must(registry, { group: '', version: 'v1', resource: 'resourcequotas' }),
-      log,
-    ),
+    ...(issuer === undefined ? [] : [startCertificateSigner({ objects, requests, issuer, log })]),
+    startCertificateRequestCleaner({ objects, requests, log }),
+    startBootstrapTokenCleaner({ objects, secrets: core(registry, 'secrets'), log }),
+    startResourceQuotas(objects, core(registry, 'resourcequotas'), log),
     startGarbageCollector(objects, log),
   ]
 }
@@ -469,11 +484,12 @@ function startTrustLoops(
   objects: Objects,
   registry: Registry,
 ): Loop[] {
-  const core = (resource: string): Resource =>
-    must(registry, { group: '', version: 'v1', resource })
-  const serviceAccounts = core('serviceaccounts')
-  const namespaces = core('namespaces')
-  const [configMaps, secrets] = [core('configmaps'), core('secrets')]
+  const [configMaps, namespaces, secrets, serviceAccounts] = [
+    core(registry, 'configmaps'),
+    core(registry, 'namespaces'),
+    core(registry, 'secrets'),
+    core(registry, 'serviceaccounts'),
+  ]
   return [
     startNamespaceController({ objects, namespaces, serviceAccounts, configMaps, rootCa, log }),
     startServiceAccountTokens({ objects, secrets, serviceAccounts, tokens, rootCa, log }),

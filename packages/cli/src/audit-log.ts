@@ -1,7 +1,6 @@
 // podless up --audit-log FILE --audit-policy FILE: opens the log and reads its policy, checked against a JSON Schema.
 // Called by up.ts; what is recorded of a request is the api package's business.
 
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import {
   type AuditFile,
@@ -10,9 +9,9 @@ import {
   type Log,
   openAuditFile,
 } from '@podless/api'
-import { parseYaml } from '@podless/apimachinery'
 import type { ErrorObject } from 'ajv'
 import schema from './audit-policy.schema.json' with { type: 'json' }
+import { readCheckedFile } from './checked-file.ts'
 import { CliError, EXIT } from './exit.ts'
 
 export interface AuditLogOptions {
@@ -58,42 +57,20 @@ export async function openAuditLog(
 
 /** Reads and checks a policy. Throws a usage error that names what is wrong and what may be. */
 export async function readPolicy(path: string): Promise<AuditPolicy> {
-  let value: unknown
-  try {
-    value = parseYaml(await readFile(path), { strict: true }).value
-  } catch (error) {
-    throw new CliError(EXIT.usage, `--audit-policy ${path} cannot be read: ${messageOf(error)}`, {
-      cause: error,
-    })
-  }
-  const { Ajv } = await import('ajv')
-  const validate = new Ajv({ allErrors: true, verbose: true }).compile<AuditPolicy>(schema)
-  if (validate(value)) return value
-  const problems = (validate.errors ?? []).map(describe)
-  throw new CliError(EXIT.usage, `--audit-policy ${path}: ${problems.join('; ')}`)
+  return await readCheckedFile<AuditPolicy>(path, {
+    flag: '--audit-policy',
+    schema,
+    document: 'the policy',
+    explain,
+  })
 }
 
-/** `/rules/0/level` as `rules[0].level`. */
-function placeOf(instancePath: string): string {
-  const parts = instancePath.split('/').slice(1)
-  const text = parts.map(part => (/^\d+$/.test(part) ? `[${part}]` : `.${part}`)).join('')
-  return text === '' ? 'the policy' : text.replace(/^\./, '')
-}
-
-function describe({ keyword, instancePath, params, parentSchema, message }: ErrorObject): string {
-  const place = placeOf(instancePath)
-  if (keyword === 'additionalProperties') {
-    const known = Object.keys((parentSchema?.properties ?? {}) as object).join(', ')
-    return `${place} has no field ${JSON.stringify(params.additionalProperty)}; there are ${known}`
-  }
-  if (keyword === 'enum')
-    return `${place} must be one of ${(params.allowedValues as string[]).join(', ')}`
-  if (keyword === 'const') return `${place} must be ${String(params.allowedValue)}`
+function explain({ keyword }: ErrorObject, place: string): string | undefined {
   if (keyword === 'not')
     return `${place} is about nonResourceURLs or about resources and namespaces, not both`
-  if (keyword === 'pattern' && place.includes('nonResourceURLs'))
-    return `${place} must be a path, with * at its end at most`
-  return `${place} ${message}`
+  return keyword === 'pattern' && place.includes('nonResourceURLs')
+    ? `${place} must be a path, with * at its end at most`
+    : undefined
 }
 
 function wholeNumber(flag: string, text: string, least: number): number {

@@ -22,6 +22,7 @@ import {
   StorageError,
 } from '@podless/storage'
 import { type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.ts'
+import { type Issuers, openIssuers } from './authentication-config.ts'
 import { readEncryptionKeys, withEncryption } from './encryption-keys.ts'
 import { CliError, EXIT } from './exit.ts'
 import { collectWhenIdle } from './idle-memory.ts'
@@ -38,6 +39,7 @@ export interface UpOptions extends AuditLogOptions {
   readonly etcdCafile?: string
   readonly etcdCertfile?: string
   readonly etcdKeyfile?: string
+  readonly authenticationConfig?: string
   readonly encryptionKeyFile?: string
   readonly serviceClusterIpRange: string
   readonly serviceResolver?: readonly string[]
@@ -58,6 +60,7 @@ export async function up(options: UpOptions): Promise<void> {
   const config = configOf(options)
   const log = createLog({ write: line => process.stderr.write(line), level: options.logLevel, now })
   const data = resolve(options.data)
+  const issuers = await openIssuers(options.authenticationConfig, { log, now })
   const audit = await openAuditLog(options, log)
   await makeDataFolder(data)
   const trust = await explained(() => openTrust({ data, names: servingNamesOf(config), now }))
@@ -68,6 +71,7 @@ export async function up(options: UpOptions): Promise<void> {
   const server = await start({
     config,
     trust,
+    issuers,
     backend,
     log,
     audit,
@@ -75,19 +79,22 @@ export async function up(options: UpOptions): Promise<void> {
     onFatal: fatal => stop.resolve({ fatal }),
   })
   await writeAdminKubeconfig(data, trust.pki, server, now())
-  const stopFollowing = followTrust({
-    trust,
-    server,
-    log,
-    onReload: () => writeAdminKubeconfig(data, trust.pki, server, now()),
-  })
+  const stopFollowing = [
+    issuers?.follow(),
+    followTrust({
+      trust,
+      server,
+      log,
+      onReload: () => writeAdminKubeconfig(data, trust.pki, server, now()),
+    }),
+  ]
   const elapsed = Math.round(performance.now() - started)
   process.stdout.write(
     `podless: ready on https://${server.advertised} in ${elapsed} ms; export KUBECONFIG=${join(data, 'admin.kubeconfig')}\n`,
   )
   collectWhenIdle(() => server.metrics.requests)
   const reason = await stop.promise
-  stopFollowing()
+  for (const stopOne of stopFollowing) stopOne?.()
   await server.close(DRAIN_MS)
   await backend.close()
   await audit?.file.close()
@@ -180,6 +187,7 @@ async function etcdTls(options: UpOptions): Promise<Pick<EtcdOptions, 'tls'>> {
 interface StartOptions {
   readonly config: ServerConfig
   readonly trust: Trust
+  readonly issuers: Issuers | undefined
   readonly backend: Backend
   readonly log: ReturnType<typeof createLog>
   readonly audit: AuditLog | undefined
@@ -190,6 +198,7 @@ interface StartOptions {
 async function start({
   config,
   trust,
+  issuers,
   backend,
   log,
   audit,
@@ -204,6 +213,7 @@ async function start({
       rootCa: () => trust.pki.bundle,
       isRevoked: serial => trust.isRevoked(serial),
       tokens: trust.tokens,
+      ...(issuers === undefined ? {} : { issuers: issuers.authenticators }),
       issuer: () => trust.pki.authority,
       log,
       ...(audit === undefined

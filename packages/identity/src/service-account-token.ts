@@ -1,7 +1,6 @@
 // ServiceAccount tokens: JSON Web Tokens as kube-apiserver signs them, their verification, and the documents that let
 // others verify them (JWKS, OpenID discovery). Called by api/src/auth and the CLI; calls node:crypto only.
 // Whether the ServiceAccount still exists is the caller's to check. Ref: kubernetes/pkg/serviceaccount/{jwt,claims}.go
-// A JWT library takes longer to load than the server has to start, and this needs one algorithm a key, so it is here.
 
 import {
   constants,
@@ -10,8 +9,15 @@ import {
   type KeyObject,
   randomUUID,
   sign,
-  verify,
 } from 'node:crypto'
+import {
+  type Claims,
+  type CompactJwt,
+  isRecord,
+  isSignedBy,
+  parseCompactJwt,
+  TOKEN_BYTES_MAX,
+} from './compact-jwt.ts'
 
 /** The issuer of tokens and the audience of the server itself. */
 export const DEFAULT_ISSUER = 'https://kubernetes.default.svc'
@@ -19,11 +25,8 @@ export const DEFAULT_ISSUER = 'https://kubernetes.default.svc'
 export const LEGACY_ISSUER = 'kubernetes/serviceaccount'
 /** What go-jose grants by default: clocks may differ by a minute. */
 const LEEWAY_SECONDS = 60
-/** Real tokens have 1 to 2 KiB; a header may have 8 KiB and more only costs time. */
-const TOKEN_BYTES_MAX = 16 * 1024
 /** A thousand clients with a few tokens each; an entry is about 1 KiB, so 4 MiB at most. */
 const VERIFIED_TOKENS_MAX = 4096
-const COMPACT_FORM = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/
 
 /** What upstream answers to anything that is no token of ours. */
 export const INVALID_TOKEN = 'invalid bearer token'
@@ -204,24 +207,19 @@ export class ServiceAccountTokens {
   }
 
   #verifyAnew(text: string): Verification {
-    const parts = COMPACT_FORM.exec(text)
-    if (parts === null) return { error: INVALID_TOKEN }
-    const [, headerPart = '', claimsPart = '', signaturePart = ''] = parts
-    const header = decodePart(headerPart)
-    const claims = decodePart(claimsPart)
-    const issuer = claims?.iss
+    const parsed = parseCompactJwt(text)
+    if (parsed === undefined) return { error: INVALID_TOKEN }
+    const { claims } = parsed
+    const issuer = claims.iss
     // A token of another issuer is not ours to judge, as upstream sees it.
     if (issuer !== this.issuer && issuer !== LEGACY_ISSUER) return { error: INVALID_TOKEN }
-    if (header === undefined || claims === undefined) return { error: INVALID_TOKEN }
-    const { alg, kid, crit } = header
+    const { alg, kid, crit } = parsed.header
     const candidates = this.#candidates(kid)
     if (candidates.length === 0) return { error: 'invalid signature, no keys found' }
     if (crit !== undefined) return { error: INVALID_TOKEN }
-    const signature = Buffer.from(signaturePart, 'base64url')
-    const input = `${headerPart}.${claimsPart}`
     // The algorithm comes from the key, never from the token; a critical extension is one we do not know.
     const isSigned = candidates.some(
-      verifier => alg === verifier.algorithm.name && signed(verifier, input, signature),
+      verifier => alg === verifier.algorithm.name && signed(verifier, parsed),
     )
     if (!isSigned) return { error: INVALID_TOKEN }
     const token = issuer === LEGACY_ISSUER ? readLegacyClaims(claims) : readClaims(claims)
@@ -258,11 +256,9 @@ export class ServiceAccountTokens {
   }
 }
 
-function signed(verifier: Verifier, input: string, signature: Buffer): boolean {
-  const { algorithm, publicKey } = verifier
-  if (signature.length !== algorithm.signatureBytes) return false
-  const key = { key: publicKey, ...algorithm.options }
-  return verify('sha256', Buffer.from(input), key, signature)
+function signed({ algorithm, publicKey: key }: Verifier, token: CompactJwt): boolean {
+  if (token.signature.length !== algorithm.signatureBytes) return false
+  return isSignedBy(token, { key, algorithm: algorithm.name })
 }
 
 function verifierOf(publicKey: KeyObject): Verifier {
@@ -320,22 +316,6 @@ function keyIdOf(publicKey: KeyObject): string {
 
 function encodePart(value: Record<string, unknown>): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
-}
-
-type Claims = Readonly<Record<string, unknown>>
-
-function decodePart(part: string): Claims | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
-    return isRecord(value) ? value : undefined
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
-}
-
-function isRecord(value: unknown): value is Claims {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Bound tokens. Undefined when a claim is missing or of the wrong type. */

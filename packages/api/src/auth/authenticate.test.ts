@@ -87,65 +87,70 @@ function clientCertificate(user: string, groups: string[]): Buffer {
 }
 
 describe('authenticate()', () => {
-  it('is anonymous without credentials, or with a scheme it does not know', () => {
+  it('is anonymous without credentials, or with a scheme it does not know', async () => {
     const { authenticate } = world()
-    assert.deepEqual(authenticate({}), ANONYMOUS)
-    assert.deepEqual(authenticate({ authorization: 'Basic abc' }), ANONYMOUS)
-    assert.deepEqual(authenticate({ authorization: 'Bearer' }), ANONYMOUS)
-    assert.deepEqual(authenticate({ authorization: 'Bearer  x' }), ANONYMOUS)
+    assert.deepEqual(await authenticate({}), ANONYMOUS)
+    assert.deepEqual(await authenticate({ authorization: 'Basic abc' }), ANONYMOUS)
+    assert.deepEqual(await authenticate({ authorization: 'Bearer' }), ANONYMOUS)
+    assert.deepEqual(await authenticate({ authorization: 'Bearer  x' }), ANONYMOUS)
   })
 
-  it('refuses anonymous requests when told to', () => {
+  it('refuses anonymous requests when told to', async () => {
     const { service } = world()
-    const strict = createAuthenticator({ tokens: service, anonymous: false, now: () => START })
-    assert.throws(
-      () => strict.authenticate({ header: () => undefined, peer: undefined }),
-      isUnauthorized,
-    )
+    const strict = createAuthenticator({
+      tokens: service,
+      allowsAnonymous: () => false,
+      now: () => START,
+    })
+    const nobody = { header: () => undefined, peer: undefined }
+    await assert.rejects(strict.authenticate(nobody), isUnauthorized)
   })
 
-  it('reads user and groups from a trusted certificate', () => {
+  it('reads user and groups from a trusted certificate', async () => {
     const { authenticate } = world()
     const der = clientCertificate('ann', ['dev', 'system:masters'])
-    const user = authenticate({}, { der, trusted: true })
+    const user = await authenticate({}, { der, trusted: true })
     assert.equal(user.name, 'ann')
     assert.deepEqual(user.groups, ['dev', 'system:masters', 'system:authenticated'])
     assert.match(
       user.extra?.['authentication.kubernetes.io/credential-id']?.[0] ?? '',
       /^X509SHA256=/,
     )
-    assert.deepEqual(authenticate({}, { der, trusted: true }), user)
+    assert.deepEqual(await authenticate({}, { der, trusted: true }), user)
   })
 
-  it('refuses a certificate that expires while its connection goes on', () => {
+  it('refuses a certificate that expires while its connection goes on', async () => {
     const { advance, authenticate, reasons } = world()
     const peer = { der: clientCertificate('ann', []), trusted: true }
-    assert.equal(authenticate({}, peer).name, 'ann')
+    assert.equal((await authenticate({}, peer)).name, 'ann')
     advance(1e5 + 1)
-    assert.throws(() => authenticate({}, peer), isUnauthorized)
+    await assert.rejects(authenticate({}, peer), isUnauthorized)
     assert.deepEqual(reasons, ['x509: certificate has expired or is not yet valid'])
   })
 
   it('refuses a certificate that is not trusted, unless a token holds', async () => {
     const { authenticate, reasons, service } = world()
     const peer = { der: clientCertificate('ann', []), trusted: false }
-    assert.throws(() => authenticate({}, peer), isUnauthorized)
+    await assert.rejects(authenticate({}, peer), isUnauthorized)
     assert.deepEqual(reasons, ['x509: certificate signed by unknown authority'])
     const { token } = await service.issue(REQUEST)
-    assert.equal(authenticate(bearer(token), peer).name, 'system:serviceaccount:default:vm')
+    assert.equal((await authenticate(bearer(token), peer)).name, 'system:serviceaccount:default:vm')
   })
 
-  it('takes a certificate without a name for none', () => {
+  it('takes a certificate without a name for none', async () => {
     const { authenticate } = world()
-    assert.deepEqual(authenticate({}, { der: clientCertificate('', []), trusted: true }), ANONYMOUS)
-    assert.deepEqual(authenticate({}, { der: Buffer.from('junk'), trusted: true }), ANONYMOUS)
+    assert.deepEqual(
+      await authenticate({}, { der: clientCertificate('', []), trusted: true }),
+      ANONYMOUS,
+    )
+    assert.deepEqual(await authenticate({}, { der: Buffer.from('junk'), trusted: true }), ANONYMOUS)
   })
 
   it('prefers the certificate when there is a token too', async () => {
     const { authenticate, service } = world()
     const { token } = await service.issue(REQUEST)
     const peer = { der: clientCertificate('ann', []), trusted: true }
-    assert.equal(authenticate(bearer(token), peer).name, 'ann')
+    assert.equal((await authenticate(bearer(token), peer)).name, 'ann')
   })
 
   it('knows a ServiceAccount by its token', async () => {
@@ -167,20 +172,20 @@ describe('authenticate()', () => {
         'authentication.kubernetes.io/node-uid': ['nu'],
       },
     }
-    assert.deepEqual(authenticate(bearer(token)), expected)
-    assert.deepEqual(authenticate({ authorization: ` bEARER ${token} ` }), expected)
+    assert.deepEqual(await authenticate(bearer(token)), expected)
+    assert.deepEqual(await authenticate({ authorization: ` bEARER ${token} ` }), expected)
   })
 
   it('refuses tokens that are garbage, expired, for others, or not yet valid', async () => {
     const { authenticate, service, advance } = world()
     const { token } = await service.issue(REQUEST)
     const other = await service.issue({ ...REQUEST, audiences: ['istio-ca'] })
-    assert.throws(() => authenticate(bearer('not-a-token')), isUnauthorized)
-    assert.throws(() => authenticate(bearer(other.token)), isUnauthorized)
+    await assert.rejects(authenticate(bearer('not-a-token')), isUnauthorized)
+    await assert.rejects(authenticate(bearer(other.token)), isUnauthorized)
     advance(-120)
-    assert.throws(() => authenticate(bearer(token)), isUnauthorized)
+    await assert.rejects(authenticate(bearer(token)), isUnauthorized)
     advance(120 + 3600 + 61)
-    assert.throws(() => authenticate(bearer(token)), isUnauthorized)
+    await assert.rejects(authenticate(bearer(token)), isUnauthorized)
   })
 
   it('refuses the token of an account that is gone, being deleted, or another one', async () => {
@@ -190,11 +195,11 @@ describe('authenticate()', () => {
       uid: 'sa-uid',
       metadata: { deletionTimestamp: '2026-03-01T11:58:59Z' },
     })
-    assert.throws(() => authenticate(bearer(token)), isUnauthorized)
+    await assert.rejects(authenticate(bearer(token)), isUnauthorized)
     put('serviceaccounts', 'default', 'vm', { uid: 'new-uid' })
-    assert.throws(() => authenticate(bearer(token)), isUnauthorized)
+    await assert.rejects(authenticate(bearer(token)), isUnauthorized)
     objects.clear()
-    assert.throws(() => authenticate(bearer(token)), isUnauthorized)
+    await assert.rejects(authenticate(bearer(token)), isUnauthorized)
     assert.deepEqual(reasons, [
       'service account default/vm has been deleted',
       'service account UID (new-uid) does not match claim (sa-uid)',
@@ -204,7 +209,7 @@ describe('authenticate()', () => {
       uid: 'sa-uid',
       metadata: { deletionTimestamp: '2026-03-01T11:59:30Z' },
     })
-    assert.equal(authenticate(bearer(token)).uid, 'sa-uid')
+    assert.equal((await authenticate(bearer(token))).uid, 'sa-uid')
   })
 
   for (const [kind, resource, namespace] of [
@@ -216,37 +221,37 @@ describe('authenticate()', () => {
       const { authenticate, service, put, objects, reasons } = world()
       const bound = { kind, apiVersion: 'v1', name: 'x', uid: 'old' }
       const { token } = await service.issue({ ...REQUEST, bound })
-      assert.throws(() => authenticate(bearer(token)), isUnauthorized)
+      await assert.rejects(authenticate(bearer(token)), isUnauthorized)
       put(resource, namespace, 'x', { uid: 'new' })
-      assert.throws(() => authenticate(bearer(token)), isUnauthorized)
+      await assert.rejects(authenticate(bearer(token)), isUnauthorized)
       const name = kind.toLowerCase()
       assert.deepEqual(reasons, [
         'service account token has been invalidated',
         `${name} UID (new) does not match service account ${name} ref claim (old)`,
       ])
       put(resource, namespace, 'x', { uid: 'old' })
-      assert.equal(authenticate(bearer(token)).uid, 'sa-uid')
+      assert.equal((await authenticate(bearer(token))).uid, 'sa-uid')
       objects.delete(`${resource}/${namespace}/x`)
-      assert.throws(() => authenticate(bearer(token)), isUnauthorized)
+      await assert.rejects(authenticate(bearer(token)), isUnauthorized)
     })
   }
 
-  it('accepts the token of a Secret only while the Secret holds it', () => {
+  it('accepts the token of a Secret only while the Secret holds it', async () => {
     const { authenticate, tokens, put, objects } = world()
     const { namespace, serviceAccount } = REQUEST
     const token = tokens.signForSecret({ namespace, serviceAccount, secretName: 's' })
     const data = { token: Buffer.from(token).toString('base64') }
-    assert.throws(() => authenticate(bearer(token)), isUnauthorized)
+    await assert.rejects(authenticate(bearer(token)), isUnauthorized)
     put('secrets', 'default', 's', { uid: 'u', data })
-    const user = authenticate(bearer(token))
+    const user = await authenticate(bearer(token))
     assert.equal(user.name, 'system:serviceaccount:default:vm')
     assert.equal(user.extra, undefined)
     for (const wrong of [{}, { token: '' }, { token: `${data.token.slice(0, -8)}AAAAAAA=` }]) {
       put('secrets', 'default', 's', { uid: 'u', data: wrong })
-      assert.throws(() => authenticate(bearer(token)), isUnauthorized)
+      await assert.rejects(authenticate(bearer(token)), isUnauthorized)
     }
     objects.delete('secrets/default/s')
-    assert.throws(() => authenticate(bearer(token)), isUnauthorized)
+    await assert.rejects(authenticate(bearer(token)), isUnauthorized)
   })
 
   it('finds the token among WebSocket subprotocols', async () => {
@@ -255,22 +260,22 @@ describe('authenticate()', () => {
     const offer = `base64url.bearer.authorization.k8s.io.${Buffer.from(token).toString('base64url')}`
     const ask = (protocol: string, upgrade = 'websocket') =>
       authenticate({ upgrade, 'sec-websocket-protocol': protocol })
-    assert.equal(ask(`${offer}, v4.channel.k8s.io`).uid, 'sa-uid')
-    assert.deepEqual(ask('v4.channel.k8s.io'), ANONYMOUS)
-    assert.deepEqual(ask(`${offer}, v4`, 'h2c'), ANONYMOUS)
-    assert.throws(() => ask(offer), isUnauthorized)
-    assert.throws(() => ask(`${offer}, ${offer}, v4`), isUnauthorized)
-    assert.throws(() => ask('base64url.bearer.authorization.k8s.io.a+b, v4'), isUnauthorized)
-    assert.throws(() => ask('base64url.bearer.authorization.k8s.io., v4'), isUnauthorized)
-    assert.throws(() => ask('base64url.bearer.authorization.k8s.io.AAAA, v4'), isUnauthorized)
+    assert.equal((await ask(`${offer}, v4.channel.k8s.io`)).uid, 'sa-uid')
+    assert.deepEqual(await ask('v4.channel.k8s.io'), ANONYMOUS)
+    assert.deepEqual(await ask(`${offer}, v4`, 'h2c'), ANONYMOUS)
+    await assert.rejects(ask(offer), isUnauthorized)
+    await assert.rejects(ask(`${offer}, ${offer}, v4`), isUnauthorized)
+    await assert.rejects(ask('base64url.bearer.authorization.k8s.io.a+b, v4'), isUnauthorized)
+    await assert.rejects(ask('base64url.bearer.authorization.k8s.io., v4'), isUnauthorized)
+    await assert.rejects(ask('base64url.bearer.authorization.k8s.io.AAAA, v4'), isUnauthorized)
     assert.deepEqual(selectableProtocols(`${offer}, v4 ,,v5`), ['v4', 'v5'])
     assert.deepEqual(selectableProtocols(undefined), [])
   })
 
-  it('answers every header with a user or 401', () => {
+  it('answers every header with a user or 401', async () => {
     const { authenticate } = world()
-    fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), fc.boolean(), (text, webSocket) => {
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: 'binary' }), fc.boolean(), async (text, webSocket) => {
         const headers: Record<string, string> = webSocket
           ? {
               upgrade: 'websocket',
@@ -278,7 +283,7 @@ describe('authenticate()', () => {
             }
           : { authorization: `Bearer ${text}` }
         try {
-          assert.deepEqual(authenticate(headers), ANONYMOUS)
+          assert.deepEqual(await authenticate(headers), ANONYMOUS)
         } catch (error) {
           assert.ok(isUnauthorized(error), String(error))
         }

@@ -15,6 +15,7 @@ import {
 } from '@podless/identity'
 import type { Incoming, PeerCertificate } from '../exchange.ts'
 import type { Services, TokenService, UserInfo } from '../resource.ts'
+import type { TokenAuthenticator, TokenUse } from './token-authenticator.ts'
 
 export const ANONYMOUS: UserInfo = {
   name: 'system:anonymous',
@@ -30,11 +31,12 @@ const BEARER_PROTOCOL = 'base64url.bearer.authorization.k8s.io.'
 const DELETION_LEEWAY_MS = 60_000
 
 /** The parts of a request that say who sends it. */
-export type Credentials = Pick<Incoming, 'header' | 'peer'> & Partial<Pick<Incoming, 'target'>>
+export type Credentials = Pick<Incoming, 'header' | 'peer'> &
+  Partial<Pick<Incoming, 'method' | 'target'>>
 
 export interface Authenticator {
-  /** The user, system:anonymous without any credential. Throws 401 when none of the credentials holds. */
-  authenticate(request: Credentials): UserInfo
+  /** The user, system:anonymous without any credential. Rejects with 401 when none of the credentials holds. */
+  authenticate(request: Credentials): Promise<UserInfo>
 }
 
 type Outcome =
@@ -47,15 +49,15 @@ type Outcome =
  * `onFailure` gets the reason that the client is not told.
  */
 export function createAuthenticator(options: {
-  readonly tokens: Pick<TokenCheck, 'check'>
-  /** False refuses requests without credentials. Default true. */
-  readonly anonymous?: boolean
+  readonly tokens: Pick<TokenCheck, 'authenticate'>
+  /** Whether a request for this path may come without credentials. Default: any may. */
+  readonly allowsAnonymous?: (path: string) => boolean
   /** Whether a client certificate of this serial number (upper-case hex) is good no more; asked for every request. */
   readonly isRevoked?: (serial: string) => boolean
   readonly onFailure?: (reason: string) => void
   readonly now: () => Date
 }): Authenticator {
-  const { tokens, anonymous = true, isRevoked, onFailure } = options
+  const { tokens, allowsAnonymous, isRevoked, onFailure } = options
   const certificates = new WeakMap<Buffer, Outcome>()
   const isCurrent = certificateClock(options.now)
   const byCertificate = (peer: PeerCertificate | undefined): Outcome => {
@@ -69,25 +71,26 @@ export function createAuthenticator(options: {
     const isGone = known.serial !== undefined && isRevoked?.(known.serial) === true
     return isGone ? { error: 'x509: certificate has been revoked' } : known
   }
-  const byToken = (token: string): Outcome => {
-    const result = tokens.check(token, [])
-    return 'error' in result ? result : { user: result.user }
+  const byToken = async (found: FoundToken, { method }: Credentials): Promise<Outcome> => {
+    if (found === undefined || 'error' in found) return found
+    return await tokens.authenticate(found.token, [], { isRead: READS.has(method ?? '') })
   }
   return {
-    authenticate(request) {
+    async authenticate(request) {
       const errors: string[] = []
       const methods = [
         () => byCertificate(request.peer),
-        () => fromToken(bearerToken(request), byToken),
-        () => fromToken(protocolToken(request), byToken),
+        () => byToken(bearerToken(request), request),
+        () => byToken(protocolToken(request), request),
       ]
       for (const method of methods) {
-        const outcome = method()
+        const outcome = await method()
         if (outcome === undefined) continue
         if ('user' in outcome) return withAuthenticatedGroup(outcome.user)
         errors.push(outcome.error)
       }
-      if (errors.length === 0 && anonymous) return ANONYMOUS
+      const isAllowed = allowsAnonymous?.(pathOf(request)) ?? true
+      if (errors.length === 0 && isAllowed) return ANONYMOUS
       onFailure?.(errors.join(', '))
       throw unauthorized()
     },
@@ -96,9 +99,10 @@ export function createAuthenticator(options: {
 
 type FoundToken = { readonly token: string } | { readonly error: string } | undefined
 
-function fromToken(found: FoundToken, check: (token: string) => Outcome): Outcome {
-  return found === undefined || 'error' in found ? found : check(found.token)
-}
+/** HTTP methods that change nothing. */
+const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+const pathOf = ({ target = '' }: Credentials): string => target.replace(/\?.*$/s, '')
 
 /** Any other scheme is not ours to judge and leaves the request anonymous. */
 function bearerToken(request: Credentials): FoundToken {
@@ -174,21 +178,24 @@ type Checked =
   | { readonly user: UserInfo; readonly audiences: readonly string[] }
   | { readonly error: string }
 
-/** Checks a token without waiting: everything it needs is in memory. */
 export interface TokenCheck extends TokenService {
-  /** As `review`; the error is the one reason, for the log. */
+  /** A ServiceAccount's token, without waiting; the error is the one reason, for the log. */
   check(token: string, audiences: readonly string[]): Checked
+  /** A token of any kind; the error is for the log. */
+  authenticate(token: string, audiences: readonly string[], use: TokenUse): Promise<Checked>
 }
 
-/** Issues and checks ServiceAccount tokens against the objects that `lookup` sees. */
+/** Issues and checks ServiceAccount tokens against the objects that `lookup` sees, and asks `others` about the rest. */
 export function createTokenService(options: {
   readonly tokens: ServiceAccountTokens
   readonly lookup: Services['lookup']
   readonly now: () => Date
   /** Audiences of this server; the issuer by default. */
   readonly audiences?: readonly string[]
+  /** Kinds of tokens besides; none of them knows audiences, so theirs are the server's. */
+  readonly others?: readonly TokenAuthenticator[]
 }): TokenCheck {
-  const { tokens, lookup, now } = options
+  const { tokens, lookup, now, others = [] } = options
   const own = options.audiences ?? [tokens.issuer]
   const find: Find = (resource, namespace, name) =>
     lookup({ group: '', version: 'v1', resource }, namespace, name)
@@ -201,14 +208,37 @@ export function createTokenService(options: {
     if (gone !== undefined) return { error: gone }
     return { user: withAuthenticatedGroup(tokenUser(verified.token)), audiences: matched.audiences }
   }
+  const reasonsOrUser = async (
+    token: string,
+    wanted: readonly string[],
+    use: TokenUse,
+  ): Promise<Checked | readonly string[]> => {
+    const first = check(token, wanted)
+    if (!('error' in first)) return first
+    const reasons = first.error === INVALID_TOKEN ? [] : [first.error]
+    const audiences = wanted.length === 0 ? own : own.filter(audience => wanted.includes(audience))
+    if (audiences.length === 0) return reasons
+    for (const other of others) {
+      const outcome = await other.authenticate(token, use)
+      if (outcome === undefined) continue
+      if ('user' in outcome) return { user: withAuthenticatedGroup(outcome.user), audiences }
+      reasons.push(outcome.error)
+    }
+    return reasons
+  }
   return {
     audiences: own,
     check,
+    async authenticate(token, audiences, use) {
+      const result = await reasonsOrUser(token, audiences, use)
+      return isReasons(result) ? { error: result.join(', ') || INVALID_TOKEN } : result
+    },
     async review(token, audiences) {
-      const result = check(token, audiences)
-      if (!('error' in result) || result.error === INVALID_TOKEN) return result
+      const result = await reasonsOrUser(token, audiences, { isRead: true })
+      if (!isReasons(result)) return result
       // Upstream asks several authenticators and lists what each of them said.
-      return { error: `[${INVALID_TOKEN}, ${result.error}]` }
+      const said = [INVALID_TOKEN, ...result]
+      return { error: said.length === 1 ? INVALID_TOKEN : `[${said.join(', ')}]` }
     },
     async issue({ bound, node, ...request }) {
       const claim = bound === undefined ? {} : boundClaim(bound)
@@ -222,6 +252,9 @@ export function createTokenService(options: {
     },
   }
 }
+
+const isReasons = (result: Checked | readonly string[]): result is readonly string[] =>
+  Array.isArray(result)
 
 type BoundReference = NonNullable<Parameters<TokenService['issue']>[0]['bound']>
 

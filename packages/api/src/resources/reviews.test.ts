@@ -364,6 +364,14 @@ describe('serviceaccounts/token', () => {
     })
   })
 
+  it('refuses the audience of VM credentials', async () => {
+    const { message } = await refusal(request({ audiences: ['vault', 'podless.dev/vm'] }))
+    assert.equal(
+      message,
+      'TokenRequest.authentication.k8s.io "" is invalid: spec.audiences[1]: Invalid value: "podless.dev/vm": is the audience of VM credentials, which only VMs get',
+    )
+  })
+
   it('takes lifetimes from 10 minutes to 2^32 seconds', async () => {
     const cause = async (expirationSeconds: number) => {
       const body = await refusal(request({ expirationSeconds }))

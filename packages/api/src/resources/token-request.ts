@@ -16,6 +16,7 @@ import {
   parseApiVersion,
 } from '@podless/apimachinery'
 import type { RuleContext, TokenService, VirtualSubresource } from '../resource.ts'
+import { VM_AUDIENCE } from '../vm/vm-policy.ts'
 import { schemaOf } from './builtin.ts'
 import { numberAt, textAt, textsAt } from './reading.ts'
 
@@ -49,7 +50,7 @@ async function createToken(
   const asked = textsAt(body, 'spec.audiences')
   const audiences = asked.length === 0 ? tokens.audiences : asked
   const expirationSeconds = numberAt(body, 'spec.expirationSeconds') ?? EXPIRATION_SECONDS_DEFAULT
-  const errors = expirationErrors(expirationSeconds)
+  const errors = [...audienceErrors(asked), ...expirationErrors(expirationSeconds)]
   if (errors.length > 0) throw invalid(GVK, '', errors)
   const now = ctx.now()
   const boundObjectRef = isObject(body.spec) ? body.spec.boundObjectRef : undefined
@@ -94,6 +95,13 @@ function refuseOtherAccount(body: KubeObject, account: KubeObject): void {
   if (sent === '' || sent === uid) return
   const why = `the UID in the token request (${sent}) does not match the UID of the service account (${uid})`
   throw conflict({ group: GVK.group, resource: GVK.kind }, name, why)
+}
+
+/** Who may ask for tokens of a namespace's accounts must not become its VMs by that. */
+function audienceErrors(audiences: readonly string[]): FieldError[] {
+  const at = audiences.indexOf(VM_AUDIENCE)
+  const detail = 'is the audience of VM credentials, which only VMs get'
+  return at < 0 ? [] : [invalidValue(`spec.audiences[${at}]`, VM_AUDIENCE, detail)]
 }
 
 function expirationErrors(seconds: number): FieldError[] {

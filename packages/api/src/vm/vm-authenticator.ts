@@ -21,11 +21,10 @@ export function bearerOf({ header }: Pick<Incoming, 'header'>): string {
 
 export function withVmTokens(inner: Authenticator, options: VmAuthenticatorOptions): Authenticator {
   return {
-    authenticate(request) {
+    async authenticate(request) {
       const isForVms = request.target?.startsWith(VM_PATH) ?? false
-      return (
-        (isForVms ? vmUserOf(bearerOf(request), options) : undefined) ?? inner.authenticate(request)
-      )
+      const vm = isForVms ? vmUserOf(bearerOf(request), options) : undefined
+      return vm ?? (await inner.authenticate(request))
     },
   }
 }

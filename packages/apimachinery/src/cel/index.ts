@@ -118,3 +118,4 @@ export const RUNTIME_COST_BUDGET = 10_000_000
 
 export { compileCel } from './compile.ts'
 export { schemaCardinality } from './declaration.ts'
+export { stringsOf } from './strings.ts'

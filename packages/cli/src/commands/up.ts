@@ -47,6 +47,11 @@ export function addUp(root: Command): void {
     ...LIMITS.map(([name, what, limit]) =>
       option(`--${name} <n>`, `${what}, 0 for no limit`, variableOf(name)).default(limit),
     ),
+    option(
+      '--authentication-config <file>',
+      'issuers of tokens to believe, as an AuthenticationConfiguration; read again when it changes',
+      'AUTHENTICATION_CONFIG',
+    ),
     option('--audit-log <file>', 'record requests in this file', 'AUDIT_LOG'),
     option('--audit-policy <file>', 'which, as an audit.k8s.io/v1 Policy', 'AUDIT_POLICY'),
     option('--audit-log-maxsize <mib>', 'rotate it over this size', 'AUDIT_LOG_MAXSIZE').default(
