@@ -1,6 +1,8 @@
 // Counters and histograms in Prometheus' text form, under the names kube-apiserver gives them where it has the same one.
 // handler-chain.ts observes; the /metrics page renders.
 
+import type { GroupVersionResource } from '@podless/apimachinery'
+
 /** Seconds; kube-apiserver's buckets thinned to those that tell something at this speed. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60]
 
@@ -24,6 +26,7 @@ export class Metrics {
   readonly #requests = new Map<string, number>()
   readonly #durations = new Map<string, Histogram>()
   readonly #gauges = new Map<string, () => number>()
+  readonly #open = new Map<string, number>()
 
   #served = 0
 
@@ -44,6 +47,16 @@ export class Metrics {
     observe(histogram, seconds)
   }
 
+  /** Counts a watch as open until the returned function is called, which is to be done once. */
+  openWatch({ group, version, resource }: GroupVersionResource): () => void {
+    const labels = `verb="WATCH",group="${group}",version="${version}",resource="${resource}"`
+    const add = (count: number): void => {
+      this.#open.set(labels, (this.#open.get(labels) ?? 0) + count)
+    }
+    add(1)
+    return () => add(-1)
+  }
+
   /** Registers a value read when the page is rendered. `name` may carry labels. */
   gauge(name: string, read: () => number): void {
     this.#gauges.set(name, read)
@@ -55,6 +68,9 @@ export class Metrics {
       lines.push(`apiserver_request_total{${labels}} ${value}`)
     lines.push('# TYPE apiserver_request_duration_seconds histogram')
     for (const [labels, histogram] of this.#durations) renderHistogram(lines, labels, histogram)
+    lines.push('# TYPE apiserver_longrunning_requests gauge')
+    for (const [labels, value] of this.#open)
+      lines.push(`apiserver_longrunning_requests{${labels}} ${value}`)
     for (const [name, read] of this.#gauges) {
       lines.push(`# TYPE ${name.replace(/\{.*/, '')} gauge`, `${name} ${read()}`)
     }

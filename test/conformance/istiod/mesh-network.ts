@@ -1,4 +1,5 @@
-// A bridge and one network namespace per VM, so that two meshes on one machine share neither ports nor addresses.
+// One network namespace per VM, so that two meshes on one machine share neither ports nor addresses, and one for the
+// bridge that joins them: in the machine's own, the firewall rules of Docker or ufw drop what one VM sends another.
 // Needs root and iproute2; istiod.test.ts skips its VM parts with noNetworkReason() where they are missing.
 
 import { spawnSync } from 'node:child_process'
@@ -34,13 +35,18 @@ export function noNetworkReason(): string | false {
 /** Makes the bridge on a /24 of 10.213.0.0/16 that no interface has yet. */
 export async function openMeshNetwork(): Promise<MeshNetwork> {
   const id = `pl${process.pid.toString(36)}${randomInt(36 ** 2).toString(36)}`
-  await ip('link', 'add', id, 'type', 'bridge')
+  const bridge = `${id}b`
   const namespaces: string[] = []
   const remove = (): void => {
-    for (const namespace of namespaces.splice(0)) spawnSync('ip', ['netns', 'del', namespace])
+    for (const namespace of [...namespaces.splice(0), bridge])
+      spawnSync('ip', ['netns', 'del', namespace])
     spawnSync('ip', ['link', 'del', id])
   }
   const forget = undoAtExit(remove)
+  await ip('netns', 'add', bridge)
+  await ip('-n', bridge, 'link', 'add', 'bridge', 'up', 'type', 'bridge')
+  await ip('link', 'add', id, 'type', 'veth', 'peer', 'name', 'host', 'netns', bridge)
+  await ip('-n', bridge, 'link', 'set', 'host', 'master', 'bridge', 'up')
   const subnet = await claimSubnet(id)
   await ip('link', 'set', id, 'up')
   return {
@@ -50,9 +56,10 @@ export async function openMeshNetwork(): Promise<MeshNetwork> {
       const namespace = `${id}v${number}`
       await ip('netns', 'add', namespace)
       namespaces.push(namespace)
-      const link = `${id}${number}`
-      await ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace)
-      await ip('link', 'set', link, 'master', id, 'up')
+      const link = `vm${number}`
+      const peer = ['peer', 'name', 'eth0', 'netns', namespace]
+      await ip('-n', bridge, 'link', 'add', link, 'type', 'veth', ...peer)
+      await ip('-n', bridge, 'link', 'set', link, 'master', 'bridge', 'up')
       const inside = ['-n', namespace]
       await ip(...inside, 'addr', 'add', `${subnet}.${number}/24`, 'dev', 'eth0')
       await ip(...inside, 'link', 'set', 'eth0', 'up')
@@ -67,12 +74,12 @@ export async function openMeshNetwork(): Promise<MeshNetwork> {
   }
 }
 
-async function claimSubnet(bridge: string): Promise<string> {
+async function claimSubnet(device: string): Promise<string> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const subnet = `10.213.${randomInt(256)}`
     const { stdout } = await run('ip', ['-o', '-4', 'addr', 'show'])
     if (stdout.includes(` ${subnet}.`)) continue
-    await ip('addr', 'add', `${subnet}.1/24`, 'dev', bridge)
+    await ip('addr', 'add', `${subnet}.1/24`, 'dev', device)
     return subnet
   }
   throw new Error('every tried subnet of 10.213.0.0/16 is in use')

@@ -57,7 +57,13 @@ export async function watch(ctx: RequestContext): Promise<Reply> {
   return {
     code: 200,
     contentType: media.streamContentType,
-    body: { type: 'stream', start: sink => stream.open(sink, timeoutMs) },
+    body: {
+      type: 'stream',
+      start: sink => {
+        stream.onFinish = server.metrics.openWatch(resource.gvr)
+        stream.open(sink, timeoutMs)
+      },
+    },
   }
 }
 
@@ -99,6 +105,8 @@ function selected(item: WatchItem, predicate: Predicate | undefined): WatchItem 
 /** Between the watcher and the sink: holds what comes before the sink is open, then writes frames as events come. */
 class WatchStream implements WatchSink {
   watcher: CacheWatcher | undefined
+  /** Called once, when a stream that was opened has ended. */
+  onFinish = (): void => {}
   readonly #shape: FrameShape
   readonly #options: ListOptions
   readonly #late: Predicate | undefined
@@ -128,6 +136,7 @@ class WatchStream implements WatchSink {
     for (const frame of this.#early) sink.write(frame)
     this.#early = []
     if (this.#ended) {
+      this.onFinish()
       sink.end()
       return
     }
@@ -224,6 +233,7 @@ class WatchStream implements WatchSink {
     this.#ended = true
     for (const timer of this.#timers) clearTimeout(timer)
     this.watcher?.close()
+    if (this.#sink !== undefined) this.onFinish()
     this.#sink?.end()
   }
 }

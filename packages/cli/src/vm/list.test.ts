@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type VmRecord, vmRecord, vmSecret } from '@podless/api'
-import { vmStatus } from './list.ts'
+import { type VmStatus, vmStatus } from './list.ts'
 import { isEntryOf, type WorkloadEntry } from './vm-objects.ts'
 
 const NOW = new Date('2030-01-02T00:00:00Z')
@@ -37,9 +37,12 @@ const CONNECTED = { 'istio.io/connectedAt': '2030-01-01T00:00:00Z' }
 const PROBED = { ...CONNECTED, 'proxy.istio.io/health-checks-enabled': 'true' }
 const DISCONNECTED = { ...CONNECTED, 'istio.io/disconnectedAt': '2030-01-01T12:00:00Z' }
 
+const status = (record: VmRecord, found?: WorkloadEntry): VmStatus =>
+  vmStatus(record, { entry: found, hasIstiod: true, now: NOW })
+
 test('vmStatus() tells health from the WorkloadEntry and the joining', () => {
   const joined = vm({ 'podless.dev/joined': '2030-01-01T00:00:00Z' })
-  const health = (record: VmRecord, found?: WorkloadEntry) => vmStatus(record, found, NOW).health
+  const health = (record: VmRecord, found?: WorkloadEntry) => status(record, found).health
   assert.equal(health(vm()), 'never')
   assert.equal(health(joined), 'gone')
   assert.equal(health(joined, entry({ annotations: CONNECTED })), 'connected')
@@ -49,16 +52,24 @@ test('vmStatus() tells health from the WorkloadEntry and the joining', () => {
   assert.equal(health(joined, entry({ annotations: DISCONNECTED, healthy: 'True' })), 'gone')
 })
 
+test('vmStatus() believes no entry that no istiod keeps up to date', () => {
+  const joined = vm({ 'podless.dev/joined': '2029-12-01T00:00:00Z' })
+  const found = entry({ annotations: PROBED, healthy: 'True' })
+  const { health, lastSeen } = vmStatus(joined, { entry: found, hasIstiod: false, now: NOW })
+  assert.equal(health, 'unknown')
+  assert.equal(lastSeen, '2030-01-01T00:00:00.000Z')
+})
+
 test('vmStatus() shows the latest sign of life', () => {
   const record = vm({
     'podless.dev/joined': '2030-01-01T00:00:00Z',
     'podless.dev/renewed': '2030-01-01T06:00:00Z',
   })
-  const seen = (found?: WorkloadEntry) => vmStatus(record, found, NOW).lastSeen
+  const seen = (found?: WorkloadEntry) => status(record, found).lastSeen
   assert.equal(seen(), '2030-01-01T06:00:00.000Z')
   assert.equal(seen(entry({ annotations: DISCONNECTED })), '2030-01-01T12:00:00.000Z')
   assert.equal(seen(entry({ annotations: CONNECTED })), NOW.toISOString())
-  assert.equal(vmStatus(vm(), undefined, NOW).lastSeen, undefined)
+  assert.equal(status(vm()).lastSeen, undefined)
 })
 
 test('isEntryOf() goes by the label, and by group and address without one', () => {

@@ -1,8 +1,10 @@
 // podless vm list: each VM with its health, when it was last seen, and when its credentials end.
+// Calls vm-objects.ts and istiod-presence.ts.
 
 import type { VmRecord } from '@podless/api'
 import { type OutputFormat, printJson, printLines, table } from '../output.ts'
 import { openServer } from '../server-client.ts'
+import { istiodIsPresent } from './istiod-presence.ts'
 import { isEntryOf, listEntries, listVms, type WorkloadEntry } from './vm-objects.ts'
 
 export interface ListOptions {
@@ -17,8 +19,11 @@ export interface VmStatus {
   readonly name: string
   readonly group: string
   readonly address: string | undefined
-  /** healthy and unhealthy by the probe; connected without one; gone; never when it has not joined. */
-  readonly health: 'connected' | 'gone' | 'healthy' | 'never' | 'unhealthy'
+  /**
+   * healthy and unhealthy by the probe; connected without one; gone; never when it has not joined; unknown when there is
+   * no istiod to tell.
+   */
+  readonly health: 'connected' | 'gone' | 'healthy' | 'never' | 'unhealthy' | 'unknown'
   /** When it was last connected, or renewed its token; now while it is connected. */
   readonly lastSeen: string | undefined
   readonly tokenExpires: string | undefined
@@ -31,14 +36,12 @@ export async function list(options: ListOptions): Promise<void> {
   try {
     const vms = await listVms(client, options.namespace)
     const entries = await listEntries(client, options.namespace)
+    const hasIstiod = await istiodIsPresent(client)
     const now = new Date()
-    const statuses = vms.map(vm =>
-      vmStatus(
-        vm,
-        entries.find(entry => isEntryOf(vm, entry)),
-        now,
-      ),
-    )
+    const statuses = vms.map(vm => {
+      const entry = entries.find(one => isEntryOf(vm, one))
+      return vmStatus(vm, { entry, hasIstiod, now })
+    })
     if (options.output === 'json') printJson({ vms: statuses })
     else printLines(statuses.length === 0 ? [NONE] : table([HEADER, ...statuses.map(rowOf(now))]))
   } finally {
@@ -49,20 +52,27 @@ export async function list(options: ListOptions): Promise<void> {
 const NONE = 'no VMs yet; podless vm add NAME adds one'
 const HEADER = 'NAMESPACE NAME GROUP ADDRESS HEALTH SEEN TOKEN CERTIFICATE'.split(' ')
 
+export interface Seen {
+  readonly entry: WorkloadEntry | undefined
+  /** False when nobody keeps the entry up to date. */
+  readonly hasIstiod: boolean
+  readonly now: Date
+}
+
 /** What the VM's Secret and its WorkloadEntry say together. */
-export function vmStatus(vm: VmRecord, entry: WorkloadEntry | undefined, now: Date): VmStatus {
+export function vmStatus(vm: VmRecord, { entry, hasIstiod, now }: Seen): VmStatus {
   const { connectedAt, disconnectedAt } = connectionOf(entry)
   const isConnected = connectedAt !== undefined && disconnectedAt === undefined
-  const seen = [vm.joined, vm.renewed, disconnectedAt].filter(time => time !== undefined)
-  const latest = seen.map(time => Date.parse(time)).sort((a, b) => b - a)[0]
-  const lastSeen = isConnected ? now : latest === undefined ? undefined : new Date(latest)
+  const seen = [vm.joined, vm.renewed, connectedAt, disconnectedAt]
+  const times = seen.filter(time => time !== undefined).map(time => Date.parse(time))
+  const latest = isConnected && hasIstiod ? now.getTime() : Math.max(...times)
   return {
     namespace: vm.namespace,
     name: vm.name,
     group: vm.group,
     address: entry?.spec.address ?? vm.address,
-    health: healthOf(vm, entry, isConnected),
-    lastSeen: lastSeen?.toISOString(),
+    health: isConnected && !hasIstiod ? 'unknown' : healthOf(vm, entry, isConnected),
+    lastSeen: Number.isFinite(latest) ? new Date(latest).toISOString() : undefined,
     tokenExpires: vm.tokenExpires,
     certificateExpires: vm.certificateExpires,
   }
