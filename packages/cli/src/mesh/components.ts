@@ -1,6 +1,7 @@
-// How each component of a mesh is started and when it is ready: the server, istiod, and an app and an agent a VM.
+// How each component of a mesh is started and when it is ready: the server, istiod, and a VM's app, agent and renewer.
 // Data for supervisor.ts; called by up.ts.
 
+import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { istiodSettings } from '../istio/env.ts'
@@ -13,7 +14,7 @@ import type { MeshPrograms } from './programs.ts'
 import { answersOk } from './readiness.ts'
 import type { MeshFolder } from './state-file.ts'
 import type { ComponentSpec } from './supervisor.ts'
-import { AGENT_ARGS } from './vm-folder.ts'
+import { AGENT_SCRIPT, RENEW_SCRIPT, RENEWED } from './vm-folder.ts'
 
 export interface MeshPorts {
   readonly server: number
@@ -26,6 +27,8 @@ export interface MeshPorts {
 
 /** Where an agent answers whether its Envoy is ready. */
 const AGENT_STATUS_PORT = 15_021
+/** Most looks find nothing due and ask nobody. */
+const RENEW_SECONDS = 30
 
 /** This program, run again with other arguments. */
 export const ourselves = (...args: readonly string[]): { program: string; args: string[] } => ({
@@ -96,7 +99,7 @@ export async function istiodComponent(
       logFile: join(logs, 'istiod.log'),
     },
     isReady: async () => await answersOk(`http://127.0.0.1:${ports.istiodHttp}/ready`),
-    fix: 'the log says what it lacks; an istiod of another release than its CRDs needs --from with its own',
+    fix: 'the log says what it lacks, and nothing when the kernel killed it for want of memory; an istiod of another release than its CRDs needs --from with its own',
     restart: true,
   }
 }
@@ -114,7 +117,7 @@ export function appComponent({ logs }: MeshFolder, name: string, vm: VmNetwork):
       await answersOk(callUrl(vm.address))
       return true
     },
-    fix: 'the log says what; podless mesh down removes what an earlier run may have left',
+    fix: 'the log says what; an app that listens and is not reached stands behind a firewall of this machine, which has to let 10.213.0.0/16 pass',
     restart: false,
   }
 }
@@ -125,21 +128,40 @@ export const callUrl = (address: string): string => `http://${address}:${CALL_PO
 export function agentComponent(
   { logs }: MeshFolder,
   name: string,
-  parts: { vm: VmNetwork; programs: MeshPrograms; folder: string; env: Record<string, string> },
+  { vm, folder }: { vm: VmNetwork; folder: string },
 ): ComponentSpec {
-  const { vm, programs, folder, env } = parts
   return {
     name: `${name} agent`,
     launch: {
-      program: programs.pilotAgent,
-      args: AGENT_ARGS,
+      program: 'sh',
+      args: [AGENT_SCRIPT, 'run'],
       cwd: folder,
-      env,
       netns: vm.netns,
       logFile: join(logs, `${name}-agent.log`),
     },
     isReady: async () => await answersOk(`http://${vm.address}:${AGENT_STATUS_PORT}/healthz/ready`),
-    fix: "the log of the agent and its Envoy says what; an Envoy that rejects its config is of another kind or release than istiod's",
+    fix: "the log of the agent and its Envoy says what; an Envoy that rejects its config is of another kind or release than istiod's, and an agent that cannot connect may be kept from istiod by this machine's firewall",
     restart: false,
+  }
+}
+
+/** In the place of the VM's timer. It runs beside the VM's network, since the server listens on loopback only. */
+export function renewerComponent(
+  { logs }: MeshFolder,
+  name: string,
+  folder: string,
+): ComponentSpec {
+  const loop = `while :; do sh ${RENEW_SCRIPT} || :; sleep ${RENEW_SECONDS}; done`
+  return {
+    name: `${name} renewer`,
+    launch: {
+      program: 'sh',
+      args: ['-c', loop],
+      cwd: folder,
+      logFile: join(logs, `${name}-renewer.log`),
+    },
+    isReady: async () => existsSync(join(folder, RENEWED)),
+    fix: 'the log says what the server answered',
+    restart: true,
   }
 }

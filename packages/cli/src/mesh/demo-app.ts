@@ -20,7 +20,8 @@ export const PROXY_PORT = 15_007
 /** Where people ask the app to call another. */
 export const CALL_PORT = 8090
 const REQUESTS_MAX = 10_000
-const TIMEOUT_MS = 5_000
+/** Less than `mesh up` waits for an answer. */
+const TIMEOUT_MS = 9_000
 
 interface Reply {
   readonly status: number
@@ -53,18 +54,18 @@ const echoServer = ({ name }: DemoAppOptions): Server =>
     response.end(`${JSON.stringify({ app: name, method, path: url, headers })}\n`)
   })
 
-/** GET /call/NAME answers what NAME answered; with ?count=N how often each app and status answered. */
+/** GET /call/NAME answers what NAME, or a host with dots, answered; with ?count=N how often each app and status did. */
 const callServer = ({ namespace }: DemoAppOptions): Server =>
   createServer(async (incoming, response) => {
     response.setHeader('content-type', 'application/json')
     const url = new URL(incoming.url ?? '/', 'http://localhost')
-    const name = /^\/call\/([a-z0-9-]+)$/.exec(url.pathname)?.[1]
+    const name = /^\/call\/([a-z0-9.-]+)$/.exec(url.pathname)?.[1]
     if (name === undefined) {
       response.statusCode = 404
       response.end('{"message":"ask for /call/NAME, or /call/NAME?count=N"}\n')
       return
     }
-    const host = `${name}.${namespace}.svc.cluster.local`
+    const host = name.includes('.') ? name : `${name}.${namespace}.svc.cluster.local`
     const count = Number(url.searchParams.get('count') ?? '0')
     const found = count > 0 ? await tally(host, Math.min(count, REQUESTS_MAX)) : await single(host)
     response.end(`${JSON.stringify(found)}\n`)

@@ -1,5 +1,7 @@
-// Registers a demo VM with the server and gets its bundle. Called by up.ts, and by prepare.ts for VMs in containers.
+// Registers a demo VM with the server. Called by up.ts, which has it join, and by prepare.ts for VMs in containers, which
+// writes its bundle.
 
+import type { VmRecord } from '@podless/api'
 import { objectPath, type ServerClient } from '../server-client.ts'
 import { addVm } from '../vm/add.ts'
 import { readBundle } from '../vm/bundle.ts'
@@ -22,8 +24,8 @@ export interface DemoVm {
 export async function addDemoVm(
   client: ServerClient,
   { data, name, address }: DemoVm,
-): Promise<void> {
-  await addVm(client, name, {
+): Promise<VmRecord> {
+  const vm = await addVm(client, name, {
     data,
     namespace: DEMO_NAMESPACE,
     serviceAccount: name,
@@ -39,6 +41,7 @@ export async function addDemoVm(
   await client.mergePatch(objectPath(WORKLOAD_GROUPS, name, DEMO_NAMESPACE), {
     spec: { probe: { periodSeconds: 1, httpGet: { host: '127.0.0.1' } } },
   })
+  return vm
 }
 
 /** Its files by name, with a token for a day. */

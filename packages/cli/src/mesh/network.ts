@@ -1,7 +1,9 @@
-// A bridge and one network namespace per demo VM, so that each has its own address and its own ports for Envoy.
+// A network namespace per demo VM, so that each has its own address and its own ports for Envoy, and one for the bridge
+// that joins them: there a machine's firewall has no rules. Docker's and ufw's drop what goes from one VM to another.
 // Called by up.ts and down.ts; needs root and iproute2. All names follow from the mesh's id, so leftovers are found again.
 
 import { execFile } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { promisify } from 'node:util'
 import { CliError, EXIT } from '../exit.ts'
@@ -22,12 +24,20 @@ export interface MeshNetwork {
 }
 
 const SUBNETS = 256
+const BRIDGE = 'bridge'
+/** Where iproute2 keeps network namespaces by name, and the kernel the devices of this one. */
+const NAMESPACES = '/run/netns'
+const LINKS = '/sys/class/net'
 
 /** Makes the bridge on a /24 of 10.213.0.0/16 that no interface has yet. */
 export async function openNetwork(id: string): Promise<MeshNetwork> {
   const subnet = freeSubnet()
   const address = `${subnet}.1`
-  await ip('link', 'add', id, 'type', 'bridge')
+  const netns = `${id}-bridge`
+  await ip('netns', 'add', netns)
+  await ip('-n', netns, 'link', 'add', BRIDGE, 'up', 'type', 'bridge')
+  await ip('link', 'add', id, 'type', 'veth', 'peer', 'name', 'host', 'netns', netns)
+  await ip('-n', netns, 'link', 'set', 'host', 'master', BRIDGE, 'up')
   await ip('addr', 'add', `${address}/24`, 'dev', id)
   await ip('link', 'set', id, 'up')
   let count = 0
@@ -35,7 +45,7 @@ export async function openNetwork(id: string): Promise<MeshNetwork> {
     address,
     addVm: async name => {
       count += 1
-      return await addVm(id, { name, link: `${id}v${count}`, subnet, host: count + 1 })
+      return await addVm({ id, bridge: netns, name, link: `vm${count}`, subnet, host: count + 1 })
     },
   }
 }
@@ -50,18 +60,34 @@ function freeSubnet(): string {
 }
 
 interface VmLink {
+  readonly id: string
+  /** The namespace of the bridge. */
+  readonly bridge: string
   readonly name: string
   readonly link: string
   readonly subnet: string
   readonly host: number
 }
 
-async function addVm(id: string, { name, link, subnet, host }: VmLink): Promise<VmNetwork> {
+async function addVm({ id, bridge, name, link, subnet, host }: VmLink): Promise<VmNetwork> {
   const netns = `${id}-${name}`
   const address = `${subnet}.${host}`
   await ip('netns', 'add', netns)
-  await ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', netns)
-  await ip('link', 'set', link, 'master', id, 'up')
+  await ip(
+    '-n',
+    bridge,
+    'link',
+    'add',
+    link,
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth0',
+    'netns',
+    netns,
+  )
+  await ip('-n', bridge, 'link', 'set', link, 'master', BRIDGE, 'up')
   await ip('-n', netns, 'addr', 'add', `${address}/24`, 'dev', 'eth0')
   for (const device of ['eth0', 'lo']) await ip('-n', netns, 'link', 'set', device, 'up')
   await ip('-n', netns, 'route', 'add', 'default', 'via', `${subnet}.1`)
@@ -70,20 +96,27 @@ async function addVm(id: string, { name, link, subnet, host }: VmLink): Promise<
 
 /** Ends what still runs in the mesh's namespaces and removes them and the bridge. Returns how many it removed. */
 export async function closeNetwork(id: string): Promise<number> {
-  const listed = await ip('netns', 'list')
-  const names = listed.split('\n').map(line => line.split(' ')[0] ?? '')
-  const ours = names.filter(name => name.startsWith(`${id}-`))
+  const ours = (await listed(NAMESPACES)).filter(name => name.startsWith(`${id}-`))
   for (const name of ours) {
     const pids = (await ip('netns', 'pids', name)).split('\n').filter(line => line !== '')
     for (const pid of pids) signal(Number(pid), 'SIGKILL')
     await ip('netns', 'del', name)
   }
-  const links = (await ip('-o', 'link', 'show')).matchAll(/^\d+: ([^:@]+)/gm)
-  for (const [, link = ''] of links) {
+  for (const link of await listed(LINKS)) {
     // A namespace that is still going takes its veth with it, perhaps between the list and now.
     if (link.startsWith(id)) await run('ip', ['link', 'del', link]).catch(gone)
   }
   return ours.length
+}
+
+/** Read without `ip`: what has left nothing behind is cleared away without it too. */
+async function listed(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
 }
 
 const gone = (error: unknown): void => {
@@ -94,10 +127,12 @@ async function ip(...args: readonly string[]): Promise<string> {
   try {
     return (await run('ip', args)).stdout
   } catch (error) {
-    const { stderr = '' } = error as { stderr?: string }
+    const { code, stderr = '' } = error as { code?: unknown; stderr?: string }
     throw new CliError(
       EXIT.unavailable,
-      `the network of the demo VMs cannot be made: ip ${args.join(' ')}: ${stderr.trim()}; it needs root (or CAP_NET_ADMIN and CAP_SYS_ADMIN) and a kernel with bridges and veth`,
+      code === 'ENOENT'
+        ? 'the network of the demo VMs needs ip, which is not on PATH: it is in the package iproute2, often in /usr/sbin'
+        : `the network of the demo VMs needs root (sudo), or CAP_NET_ADMIN and CAP_SYS_ADMIN, and a kernel with bridges and veth: ip ${args.join(' ')}: ${stderr.trim()}`,
       { cause: error },
     )
   }

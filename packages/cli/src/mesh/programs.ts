@@ -15,6 +15,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   envoy:
     'copy /usr/local/bin/envoy out of the image istio/proxyv2, or take a build from envoyproxy.io',
   ip: 'the package iproute2',
+  curl: 'the package curl, with which VMs join',
   istioctl: `an Istio release (${RELEASE}); or give the CRDs with --from`,
 }
 

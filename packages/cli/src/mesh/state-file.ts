@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { CliError, EXIT } from '../exit.ts'
 import { isAlive, type ProcessId } from './processes.ts'
 
 export type ComponentCondition = 'waiting' | 'starting' | 'ready' | 'ended'
@@ -65,13 +66,18 @@ export function meshFolder(data: string): MeshFolder {
   }
 }
 
-/** The last state written; undefined when no mesh was started or it was taken down. */
+/** The last state written; undefined when no mesh was started or it was taken down. Throws a CliError for a damaged one. */
 export function readState({ stateFile }: MeshFolder): MeshState | undefined {
   try {
     return JSON.parse(readFileSync(stateFile, 'utf8')) as MeshState
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+    if (!(error instanceof SyntaxError)) throw error
+    throw new CliError(
+      EXIT.data,
+      `${stateFile} is damaged: end by hand what runs of this mesh, delete the file, then run podless mesh down`,
+      { cause: error },
+    )
   }
 }
 

@@ -45,6 +45,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #components: Component[] = []
   readonly #failed = Promise.withResolvers<never>()
+  readonly #spawning = new Set<Promise<void>>()
   #ending = false
 
   constructor(options: SupervisorOptions) {
@@ -71,6 +72,8 @@ export class Supervisor {
 
   /** Starts it and returns once it is ready. Throws a CliError with its last log lines when that fails. */
   async start(spec: ComponentSpec): Promise<void> {
+    // Something else has failed, and stop() would not know of this one.
+    if (this.#ending) throw new CliError(EXIT.unavailable, `${spec.name} is not started any more`)
     const component: Component = {
       spec,
       state: 'waiting',
@@ -85,6 +88,7 @@ export class Supervisor {
   /** Ends all, the last started first: VMs leave while the control plane still takes note. */
   async stop(): Promise<void> {
     this.#ending = true
+    await Promise.allSettled(this.#spawning)
     for (const component of this.#components.toReversed()) {
       if (component.process !== undefined) await end(component.process)
       this.#set(component, 'ended')
@@ -92,20 +96,33 @@ export class Supervisor {
   }
 
   async #launch(component: Component): Promise<void> {
-    const { spec } = component
-    component.process = await launch(spec.launch)
+    await this.#spawn(component)
+    if (this.#ending) return
     this.#set(component, 'starting')
     const deadline = performance.now() + READY_MS_MAX
-    while (!(await settled(spec.isReady))) {
-      if (this.#ending) return void (await end(component.process))
+    while (!(await settled(component.spec.isReady))) {
+      if (this.#ending) return
       this.#options.signal.throwIfAborted()
-      if (!component.process.running)
-        throw await this.#failure(component, `ended ${await component.process.ended}`)
+      if (component.process?.running !== true)
+        throw await this.#failure(component, `ended ${await component.process?.ended}`)
       if (performance.now() > deadline)
         throw await this.#failure(component, `was not ready after ${READY_MS_MAX / 1_000} s`)
       await sleep(POLL_MS)
     }
     this.#set(component, 'ready')
+  }
+
+  /** Gives it its process. Known to stop(), which waits for it: what is spawned meanwhile has to be ended too. */
+  async #spawn(component: Component): Promise<void> {
+    const spawning = launch(component.spec.launch).then(started => {
+      component.process = started
+    })
+    this.#spawning.add(spawning)
+    try {
+      await spawning
+    } finally {
+      this.#spawning.delete(spawning)
+    }
   }
 
   async #watch(component: Component): Promise<void> {

@@ -7,6 +7,7 @@ import { CliError, EXIT } from '../exit.ts'
 import { readCrds } from '../istio/crd-source.ts'
 import { installInto } from '../istio/install.ts'
 import { objectPath, openServer, type ServerClient } from '../server-client.ts'
+import { joinLine } from '../vm/join-line.ts'
 import { WORKLOAD_ENTRIES } from '../vm/vm-objects.ts'
 import { type ComponentDisplay, componentDisplay } from './component-table.ts'
 import {
@@ -15,10 +16,11 @@ import {
   callUrl,
   istiodComponent,
   type MeshPorts,
+  renewerComponent,
   serverComponent,
 } from './components.ts'
 import { applyDemo, DEMO_NAMESPACE, vmNames } from './demo-objects.ts'
-import { addDemoVm, demoBundle, ROOT_CERTIFICATE } from './demo-vm.ts'
+import { addDemoVm, ROOT_CERTIFICATE } from './demo-vm.ts'
 import { removeLeftovers } from './down.ts'
 import { closeNetwork, type MeshNetwork, openNetwork, type VmNetwork } from './network.ts'
 import { isAlive, startOf } from './processes.ts'
@@ -50,6 +52,7 @@ const VMS_MAX = 9
 const REDRAW_MS = 1_000
 const FIRST_REQUEST_MS_MAX = 60_000
 const ROOT_CERT_MS_MAX = 30_000
+const JOIN_SECONDS = 900
 
 export async function meshUp(options: MeshUpOptions): Promise<void> {
   const started = performance.now()
@@ -238,22 +241,16 @@ class MeshRun {
     client: ServerClient,
     { name, vm, discoveryAddress }: { name: string; vm: VmNetwork; discoveryAddress: string },
   ): Promise<void> {
-    await addDemoVm(client, { data: this.#folder.data, name, address: vm.address })
+    const record = await addDemoVm(client, { data: this.#folder.data, name, address: vm.address })
     const app = this.#running().start(appComponent(this.#folder, name, vm))
     await this.#rootCertificate(client)
-    const files = await demoBundle(client, name)
+    const now = new Date()
+    const { line } = await joinLine(client, record, { ttlSeconds: JOIN_SECONDS, now })
     const folder = join(this.#folder.logs, name)
-    const env = await layOutVm({
-      folder,
-      files,
-      name,
-      address: vm.address,
-      discoveryAddress,
-      ...this.#programs,
-    })
-    const parts = { vm, programs: this.#programs, folder, env }
-    const agent = this.#running().start(agentComponent(this.#folder, name, parts))
-    await Promise.all([app, agent])
+    await layOutVm({ folder, line, name, discoveryAddress, ...this.#programs })
+    const agent = this.#running().start(agentComponent(this.#folder, name, { vm, folder }))
+    const renewer = this.#running().start(renewerComponent(this.#folder, name, folder))
+    await Promise.all([app, agent, renewer])
   }
 
   async #rootCertificate(client: ServerClient): Promise<void> {

@@ -1,60 +1,59 @@
-// Lays the bundle of a demo VM out in a folder as Istio's agent expects it, and makes its environment. Called by up.ts.
-// Ref: istio/tools/packaging/common/istio-start.sh
+// A demo VM joins as any VM does, by the line that vm add prints, below a folder that stands for its /. Called by up.ts.
+// Where its agent and its renewer are started from that folder, components.ts says.
 
+import { execFile } from 'node:child_process'
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { CliError, EXIT } from '../exit.ts'
+import { quoteForShell } from '../shell-quote.ts'
 import { PROXY_PORT } from './demo-app.ts'
 
-/** Relative to the agent's working folder. */
-const PLACES: Readonly<Record<string, string>> = {
-  'mesh.yaml': 'etc/istio/config/mesh',
-  'root-cert.pem': 'var/run/secrets/istio/root-cert.pem',
-  'istio-token': 'var/run/secrets/tokens/istio-token',
-}
-const TEMPLATE = 'envoy_bootstrap_tmpl.json'
-const SECRET_MODE = 0o600
+const run = promisify(execFile)
 
-export const AGENT_ARGS: readonly string[] = [
-  'proxy',
-  'sidecar',
-  ...['--concurrency', '1', '--templateFile', TEMPLATE],
-]
+const TEMPLATE = 'envoy_bootstrap_tmpl.json'
+/** Relative to the VM's folder. */
+export const AGENT_SCRIPT = 'var/lib/podless/agent.sh'
+export const RENEW_SCRIPT = 'var/lib/podless/renew.sh'
+/** Touched by each renewal that succeeds. */
+export const RENEWED = 'var/lib/podless/renewed'
 
 export interface VmFolderOptions {
   readonly folder: string
-  readonly files: ReadonlyMap<string, string>
+  /** What a person would paste on the VM. */
+  readonly line: string
   readonly name: string
-  readonly address: string
   readonly discoveryAddress: string
   readonly envoy: string
   readonly bootstrapTemplate: string
 }
 
-/** Writes the folder anew and returns the agent's environment. */
-export async function layOutVm(options: VmFolderOptions): Promise<Record<string, string>> {
-  const { folder, files, name, address, discoveryAddress, envoy, bootstrapTemplate } = options
+/** Writes the folder anew. Throws a CliError with what the line said when it fails. */
+export async function layOutVm(options: VmFolderOptions): Promise<void> {
+  const { folder, line, name, bootstrapTemplate } = options
   await rm(folder, { recursive: true, force: true })
-  for (const [file, place] of Object.entries(PLACES)) {
-    const path = join(folder, place)
-    await mkdir(dirname(path), { recursive: true })
-    await writeFile(path, files.get(file) ?? '', { mode: SECRET_MODE })
-  }
-  for (const empty of ['etc/istio/proxy', 'etc/certs'])
-    await mkdir(join(folder, empty), { recursive: true })
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await shell(name, folder, `${line} --prefix ${quoteForShell(folder)}`)
+  const lines = Object.entries(agentEnvironment(options)).map(
+    ([key, value]) => `${key}=${quoteForShell(value)}\n`,
+  )
+  await writeFile(join(folder, 'etc/podless/agent.env'), lines.join(''))
   await cp(bootstrapTemplate, join(folder, TEMPLATE))
+  await shell(name, folder, `sh ${AGENT_SCRIPT} prepare`)
+}
+
+/** What a VM's owner would write into agent.env for the agent to work without a redirect, and in a folder. */
+function agentEnvironment(options: VmFolderOptions): Readonly<Record<string, string>> {
+  const { discoveryAddress, envoy } = options
   return {
-    ...parseEnvironment(files.get('cluster.env') ?? ''),
-    INSTANCE_IP: address,
-    HOST_IP: address,
-    POD_NAME: name,
-    OUTPUT_CERTS: './etc/certs',
-    PROV_CERT: '',
     CA_ADDR: discoveryAddress,
     PROXY_CONFIG: JSON.stringify({
       binaryPath: envoy,
       discoveryAddress,
       terminationDrainDuration: '1s',
     }),
+    ISTIO_AGENT_FLAGS: `--concurrency 1 --templateFile ${TEMPLATE}`,
+    ISTIO_CUSTOM_IP_TABLES: 'true',
     // No redirect brings the app's lookups to the agent.
     ISTIO_META_DNS_CAPTURE: 'false',
     ISTIO_META_HTTP_PROXY_PORT: String(PROXY_PORT),
@@ -63,8 +62,13 @@ export async function layOutVm(options: VmFolderOptions): Promise<Record<string,
   }
 }
 
-/** KEY='value' lines. */
-function parseEnvironment(text: string): Record<string, string> {
-  const pairs = text.matchAll(/^(\w+)='(.*)'$/gm)
-  return Object.fromEntries(Array.from(pairs, ([, key = '', value = '']) => [key, value]))
+async function shell(name: string, cwd: string, command: string): Promise<void> {
+  try {
+    await run('sh', ['-c', command], { cwd })
+  } catch (error) {
+    const { stderr = '' } = error as { stderr?: string }
+    throw new CliError(EXIT.unavailable, `${name} could not join the mesh: ${stderr.trim()}`, {
+      cause: error,
+    })
+  }
 }
