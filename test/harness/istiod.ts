@@ -32,6 +32,8 @@ export interface IstiodOptions {
   /** The address agents reach it at. */
   readonly address: string
   readonly env?: Readonly<Record<string, string>>
+  /** Flags that come last, and so win. */
+  readonly args?: readonly string[]
 }
 
 /** Also the holder of its locks and the controller of the WorkloadEntries it registers. */
@@ -55,7 +57,7 @@ export async function istiodPorts(): Promise<IstiodPorts> {
 
 /** Starts pilot-discovery of PATH; it is ready later. */
 export async function startIstiod(options: IstiodOptions): Promise<Istiod> {
-  const { folder, kubeconfig, ports, address, env } = options
+  const { folder, kubeconfig, ports, address, env, args } = options
   await mkdir(folder, { recursive: true })
   const child = start({
     name: 'istiod',
@@ -70,6 +72,7 @@ export async function startIstiod(options: IstiodOptions): Promise<Istiod> {
       ...['--secureGRPCAddr', `${address}:${ports.secureGrpc}`],
       ...['--monitoringAddr', `127.0.0.1:${ports.monitoring}`],
       ...['--ctrlz_port', '0'],
+      ...(args ?? []),
     ],
     cwd: folder,
     logFile: join(folder, '..', 'istiod.log'),

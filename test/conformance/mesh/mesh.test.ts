@@ -36,6 +36,20 @@ const denyFirst = {
   },
 }
 
+/** A host of the mesh whose endpoints are the WorkloadEntries with a label. */
+const paymentsOnB = {
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'ServiceEntry',
+  metadata: { name: 'payments', namespace: 'demo' },
+  spec: {
+    hosts: ['payments.example.com'],
+    location: 'MESH_INTERNAL',
+    resolution: 'STATIC',
+    ports: [{ number: 80, name: 'http', protocol: 'HTTP', targetPort: 8080 }],
+    workloadSelector: { labels: { app: 'echo-b' } },
+  },
+}
+
 const route = (http: object): object => ({
   apiVersion: 'networking.istio.io/v1',
   kind: 'VirtualService',
@@ -125,7 +139,7 @@ describe('podless mesh up', { skip: SKIP }, () => {
   }
 
   step('brings up everything, to the first mTLS request', async say => {
-    await mesh.up('--vms', '3')
+    await mesh.up(['--vms', '3'])
     say(`time to the first mTLS request: ${mesh.firstRequestMs} ms`)
     assert.equal(mesh.firstIdentity, 'spiffe://cluster.local/ns/demo/sa/echo-a')
     const { ready, components } = await mesh.status()
@@ -133,10 +147,13 @@ describe('podless mesh up', { skip: SKIP }, () => {
     assert.deepEqual(components.map(one => one.name).sort(), [
       'echo-a agent',
       'echo-a app',
+      'echo-a renewer',
       'echo-b agent',
       'echo-b app',
+      'echo-b renewer',
       'echo-c agent',
       'echo-c app',
+      'echo-c renewer',
       'istiod',
       'podless',
     ])
@@ -151,11 +168,21 @@ describe('podless mesh up', { skip: SKIP }, () => {
   })
 
   step("shows the callee its caller's SPIFFE id", async () => {
-    const { status, answer } = await mesh.call('echo-c', 'echo-b')
-    assert.equal(status, 200)
+    await untilCall(mesh, ['echo-c', 'echo-b'], 200)
+    const { answer } = await mesh.call('echo-c', 'echo-b')
     const certificate = answer.headers?.['x-forwarded-client-cert'] ?? ''
     assert.match(certificate, /By=spiffe:\/\/cluster\.local\/ns\/demo\/sa\/echo-b;/)
     assert.match(certificate, /URI=spiffe:\/\/cluster\.local\/ns\/demo\/sa\/echo-c$/)
+  })
+
+  step('a ServiceEntry with a workloadSelector reaches the VM of a plain Service', async () => {
+    await mesh.kubectl(['apply', '-f', '-'], paymentsOnB)
+    await untilCall(mesh, ['echo-a', 'payments.example.com'], 200)
+    for (const host of ['payments.example.com', 'echo-b']) {
+      const { answer } = await mesh.call('echo-a', host)
+      assert.equal(answer.app, 'echo-b')
+      assert.match(answer.headers?.['x-forwarded-client-cert'] ?? '', /\/sa\/echo-a$/)
+    }
   })
 
   step('an AuthorizationPolicy denies one caller and no other', async () => {
@@ -236,7 +263,8 @@ describe('podless mesh up', { skip: SKIP }, () => {
     for (const one of components)
       assert(one.process === undefined || !isAlive(one.process), one.name)
     assert(!isAlive(supervisor))
-    assert.equal(mesh.supervisor.exitCode, 0, mesh.supervisor.log())
+    const exitCode = await until('mesh up has ended', () => mesh.supervisor.exitCode ?? undefined)
+    assert.equal(exitCode, 0, mesh.supervisor.log())
     assert.deepEqual(networkLeftovers(mesh.data), [])
     assert.equal((await meshCommand(['down', '--data', mesh.data])).code, 0)
     assert.equal((await meshCommand(['status', '--data', mesh.data])).code, 69)

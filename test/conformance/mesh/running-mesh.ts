@@ -1,5 +1,5 @@
 // A mesh that `podless mesh up` started, as a user sees it: its status, kubectl, and requests between its VMs.
-// Used by mesh.test.ts; `podless mesh down` ends it, also when the test is interrupted.
+// Used by mesh.test.ts and mesh-token.test.ts; `podless mesh down` ends it, also when the test is interrupted.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -68,7 +68,10 @@ export class RunningMesh {
   }
 
   /** `podless mesh up` in the foreground, until it tells of the first request. */
-  async up(...args: readonly string[]): Promise<void> {
+  async up(
+    args: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
     const logFile = join(this.folder, 'up.log')
     await writeFile(logFile, '')
     const child = start({
@@ -76,16 +79,16 @@ export class RunningMesh {
       program: process.execPath,
       args: [...FLAGS, 'mesh', 'up', '--data', this.data, '--port', '0', ...args],
       logFile,
+      env,
     })
     this.#up = child
-    const [, milliseconds = '', identity = ''] = await until(
-      'podless mesh up tells of the first mTLS request',
-      () => {
-        assert(child.running, child.log())
-        return UP.exec(child.log()) ?? undefined
-      },
+    const said = await until(
+      'podless mesh up tells of the first mTLS request, or ends',
+      () => UP.exec(child.log()) ?? (child.running ? undefined : 'ended'),
       { timeoutMs: UP_MS_MAX },
     )
+    assert(said !== 'ended', child.log())
+    const [, milliseconds = '', identity = ''] = said
     this.firstRequestMs = Number(milliseconds)
     this.firstIdentity = identity
     this.#client = new ApiClient(accessOf(await readFile(this.kubeconfig, 'utf8')))
