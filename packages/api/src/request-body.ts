@@ -2,7 +2,7 @@
 // is bounded by the deadline in handler-chain.ts, whose answer ends the stream. Ref: Go's net/http (*chunkWriter).writeHeader
 
 import type { IncomingMessage } from 'node:http'
-import { constants, type Http2ServerRequest } from 'node:http2'
+import { constants, type Http2ServerRequest, type ServerHttp2Stream } from 'node:http2'
 import { requestEntityTooLarge } from '@podless/apimachinery'
 import { BODY_BYTES_MAX } from './config.ts'
 import { CLIENT_GONE } from './exchange.ts'
@@ -14,6 +14,8 @@ export type AnyRequest = Http2ServerRequest | IncomingMessage
 const DISCARD_BYTES_MAX = 256 * 1024
 /** Clients that are still sending have about this long until their refusal is written. */
 const DISCARD_MS_MAX = 500
+/** No event tells that an HTTP/2 answer's last frame has left; most have in the same turn. */
+const SENT_POLL_MS = 5
 
 /** The whole body. Reads no further than the limit: 413 over it. Rejects with CLIENT_GONE when the rest never comes. */
 export function readBody(request: AnyRequest): Promise<Buffer> {
@@ -46,7 +48,7 @@ export async function leaveBody(request: AnyRequest): Promise<boolean> {
     const { stream } = request
     // NOTE: Node lets go of the stream once it is closed, whatever its types say.
     if (stream === undefined || stream.endAfterHeaders || request.complete) return true
-    stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR))
+    stream.once('finish', () => closeOnceSent(stream))
     return true
   }
   if (request.complete || request.destroyed || (await discard(request))) return true
@@ -54,6 +56,13 @@ export async function leaveBody(request: AnyRequest): Promise<boolean> {
   // Node calls this when an answer was the connection's last.
   socket.destroySoon = () => endSoon(socket)
   return false
+}
+
+/** A reset overtakes the answer's last frame, and a client that gets it first has no answer. */
+function closeOnceSent(stream: ServerHttp2Stream): void {
+  if (stream.destroyed || stream.closed) return
+  if (stream.state.localClose === 1) stream.close(constants.NGHTTP2_NO_ERROR)
+  else setTimeout(closeOnceSent, SENT_POLL_MS, stream).unref()
 }
 
 /** Throws away what comes. False when it is too much or too slow. */
