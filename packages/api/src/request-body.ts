@@ -74,7 +74,8 @@ async function discard(request: IncomingMessage): Promise<boolean> {
     if (left < 0) resolve(false)
   }
   const end = (): void => resolve(true)
-  const timer = setTimeout(() => resolve(false), DISCARD_MS_MAX)
+  // What came while this process had no turn is looked at before the verdict.
+  const timer = setTimeout(() => setImmediate(resolve, false), DISCARD_MS_MAX)
   request.on('data', take).once('end', end).once('close', end).resume()
   const isOver = await promise
   clearTimeout(timer)
