@@ -175,6 +175,31 @@ describe('a VM', { skip: NO_VM }, () => {
     anonymous.close()
   })
 
+  test('is the same VM with a certificate: by its name and group', async () => {
+    await joined('certified', '--group', 'app')
+    const as = (name: string, group: string) =>
+      client.send({
+        method: 'POST',
+        path: '/podless/v1/renew/istio-token',
+        headers: { 'impersonate-user': `podless:vm:vm:${name}`, 'impersonate-group': group },
+      })
+    const renewed = await as('certified', 'podless:vms')
+    assert.equal(renewed.status, 200, renewed.bytes.toString())
+    assert.equal((await review(renewed.bytes.toString())).authenticated, true)
+    assert.equal((await as('nobody', 'podless:vms')).status, 404)
+    assert.equal((await as('certified', 'podless:joining')).status, 403)
+  })
+
+  test('renewals at the same time do not mix its files up', async () => {
+    const root = await joined('crowded', '--group', 'app')
+    const ca = await readFile(join(root, 'etc/podless/ca.crt'), 'utf8')
+    const results = await Promise.all([1, 2, 3, 4].map(() => renew(root, '--force')))
+    for (const { code, stderr } of results) assert.equal(code, 0, stderr)
+    assert.equal(await readFile(join(root, 'etc/podless/ca.crt'), 'utf8'), ca)
+    assert.equal((await review(await token(root))).authenticated, true)
+    assert.equal((await renew(root, '--force')).code, 0)
+  })
+
   test('renews itself when it is due, and only then', async () => {
     const root = await joined('fresh', '--group', 'app')
     const first = await token(root)

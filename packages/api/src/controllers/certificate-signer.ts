@@ -15,7 +15,7 @@ import type { Log } from '../log.ts'
 import type { Resource } from '../resource.ts'
 import { ensureObject, numberAt, objectsAt, textAt, textsAt } from '../resources/reading.ts'
 import { prefixOf } from '../stored-form.ts'
-import { VM_GROUP } from '../vm/vm-policy.ts'
+import { VM_GROUP, vmOf } from '../vm/vm-policy.ts'
 import { timestamp } from '../write.ts'
 import { type Loop, startLoop } from './loop.ts'
 import type { Objects } from './objects.ts'
@@ -134,7 +134,7 @@ function vmProblem({
   organizations,
   subjectAltName,
 }: CertificateRequest): string | undefined {
-  if (!/^podless:vm:[^:]+:[^:]+$/.test(commonName)) {
+  if (vmOf({ name: commonName, groups: [VM_GROUP] }) === undefined) {
     return 'the common name of a VM is podless:vm:NAMESPACE:NAME'
   }
   if (organizations.length !== 1 || organizations[0] !== VM_GROUP) {

@@ -16,7 +16,7 @@ import type { Resource, Services, UserInfo } from '../resource.ts'
 import { type Bundle, type BundleFile, createBundle } from './bundle.ts'
 import { checkJoinToken, joinSecretName, parseJoinToken } from './join-token.ts'
 import { bearerOf } from './vm-authenticator.ts'
-import { VM_AUDIENCE, VM_EXTRA, VM_PATH } from './vm-policy.ts'
+import { VM_AUDIENCE, VM_PATH, vmOf } from './vm-policy.ts'
 import { VM, VM_LABEL, type VmRecord } from './vm-record.ts'
 import { failureScript, joinScript } from './vm-script.ts'
 import { VmWorld } from './vm-world.ts'
@@ -159,15 +159,15 @@ export class VmPages {
 
   /** The VM that asks. Others that RBAC lets through have nothing of their own to renew. */
   #own(user: UserInfo): VmRecord {
-    const [namespace, name] = user.extra?.[VM_EXTRA]?.[0]?.split('/') ?? []
-    if (namespace === undefined || name === undefined)
+    const vm = vmOf(user)
+    if (vm === undefined)
       throw badRequest('only a VM renews its credentials; podless vm renew NAME gives it new ones')
-    return this.#world.vm(namespace, name)
+    return this.#world.vm(vm.namespace, vm.name)
   }
 
   /** A VM reads its own bundle whatever it asks for; others name one. */
   #asked(user: UserInfo, query: URLSearchParams): VmRecord {
-    if (user.extra?.[VM_EXTRA] !== undefined) return this.#own(user)
+    if (vmOf(user) !== undefined) return this.#own(user)
     const [namespace, name] = [query.get('namespace'), query.get('vm')]
     if (namespace === null || name === null)
       throw badRequest('name the VM: ?namespace=NAMESPACE&vm=NAME')

@@ -1,5 +1,6 @@
 // Who a VM is to this server and what it may do: join once, renew its own credentials, read its own bundle. Nothing else.
-// Bootstrapped with RBAC's own policy; the names come from vm-authenticator.ts.
+// Bootstrapped with RBAC's own policy; the names come from vm-authenticator.ts, or from a certificate that the signer
+// podless.dev/vm made.
 
 import type { JsonObject, KubeObject } from '@podless/apimachinery'
 import type { UserInfo } from '../resource.ts'
@@ -10,17 +11,20 @@ export const VM_PATH = '/podless/v1/'
 export const VM_GROUP = 'podless:vms'
 /** Whoever shows something that looks like a join token; join itself checks it. */
 export const JOINING_GROUP = 'podless:joining'
-/** NAMESPACE/NAME of the VM, in a VM user's extra fields. */
-export const VM_EXTRA = 'podless.dev/vm'
 /** The audience of a VM's credential: no API server accepts it as its own. */
 export const VM_AUDIENCE = 'podless.dev/vm'
 
+const USER = /^podless:vm:([^:]+):([^:]+)$/
+
 export function vmUser(namespace: string, name: string): UserInfo {
-  return {
-    name: `podless:vm:${namespace}:${name}`,
-    groups: [VM_GROUP],
-    extra: { [VM_EXTRA]: [`${namespace}/${name}`] },
-  }
+  return { name: `podless:vm:${namespace}:${name}`, groups: [VM_GROUP] }
+}
+
+/** Which VM the user is; undefined for everybody else. */
+export function vmOf({ name, groups }: UserInfo): { namespace: string; name: string } | undefined {
+  const [, namespace, vm] = USER.exec(name) ?? []
+  if (namespace === undefined || vm === undefined || !groups.includes(VM_GROUP)) return undefined
+  return { namespace, name: vm }
 }
 
 const API = 'rbac.authorization.k8s.io'
