@@ -15,6 +15,13 @@ export interface ReadOptions {
   readonly signal?: AbortSignal
 }
 
+export interface PageOptions extends ReadOptions {
+  readonly after?: string
+  readonly limit?: number
+  /** False: Page.remaining is of no use to the caller. Counting costs a walk over everything that is left. */
+  readonly counted?: boolean
+}
+
 export interface Page {
   readonly entries: readonly Entry[]
   /** The store's revision that the page shows (the requested one, when one was). */
@@ -45,7 +52,7 @@ export interface Backend {
   /** Linearizable unless `revision` is given. The returned revision is the store's. */
   get(key: string, options?: ReadOptions): Promise<{ entry: Entry | undefined; revision: number }>
   /** Keys with the prefix in byte order, those after `after` when given, at most `limit` (0 or absent: all). */
-  list(prefix: string, options?: ReadOptions & { after?: string; limit?: number }): Promise<Page>
+  list(prefix: string, options?: PageOptions): Promise<Page>
   /** The store's current revision, linearizable: not older than any write acknowledged before the call. */
   revision(options?: { signal?: AbortSignal }): Promise<number>
   /**

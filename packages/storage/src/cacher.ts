@@ -21,7 +21,7 @@ import { compareKeys } from './key-order.ts'
 import { resourcePrefixOf } from './keys.ts'
 import { OrderedIndex } from './ordered-index.ts'
 import { type StateView, stateView } from './state-view.ts'
-import { type StoredObject, storedObject } from './stored-object.ts'
+import { type Allocate, type StoredObject, storedObject } from './stored-object.ts'
 import { WatchIndex } from './watch-index.ts'
 import { initialItems, mergeLogs, replayedItems } from './watch-items.ts'
 
@@ -313,9 +313,9 @@ export class Cacher {
     return written?.revision === revision ? written : this.#make({ key, value, revision })
   }
 
-  #make({ key, value, revision }: Entry): StoredObject | undefined {
+  #make({ key, value, revision }: Entry, allocate?: Allocate): StoredObject | undefined {
     try {
-      return storedObject(key, value, revision)
+      return storedObject(key, value, revision, allocate)
     } catch (error) {
       if (!(error instanceof StorageError)) throw error
       this.#options.onCorrupt?.(key, error)
@@ -359,9 +359,9 @@ export class Cacher {
     const { revision, indexes } = await loadIndexes(this.#backend, this.root, {
       at,
       signal: this.#closing.signal,
-      make: entry => {
+      make: (entry, allocate) => {
         const cached = this.get(entry.key)
-        return cached?.revision === entry.revision ? cached : this.#make(entry)
+        return cached?.revision === entry.revision ? cached : this.#make(entry, allocate)
       },
     })
     this.#resources = new Map()

@@ -4,7 +4,7 @@
 
 import { assert } from '@podless/apimachinery'
 import type { Transaction } from 'lmdb'
-import type { Entry, WatchBatch, WatchEvent } from './backend.ts'
+import type { Entry, Page, WatchBatch, WatchEvent } from './backend.ts'
 import { StorageError } from './errors.ts'
 import { prefixEnd } from './key-order.ts'
 import * as record from './record.ts'
@@ -50,6 +50,8 @@ export interface ListQuery {
   /** 0: all. */
   readonly limit: number
   readonly at: number
+  /** Whether what is left after the page is counted. */
+  readonly counted: boolean
   /**
    * False when `at` is what the newest transaction shows, so that history need not be looked at.
    */
@@ -58,7 +60,7 @@ export interface ListQuery {
 }
 
 /** One page from one snapshot, giving the event loop turns on the way. */
-export async function readList(tables: Tables, query: ListQuery) {
+export async function readList(tables: Tables, query: ListQuery): Promise<Omit<Page, 'revision'>> {
   const range = rangeOf(query)
   const transaction = tables.latest.useReadTransaction()
   try {
@@ -66,7 +68,6 @@ export async function readList(tables: Tables, query: ListQuery) {
       ? pastEntries(tables, range, query.at, transaction)
       : liveEntries(tables, range, transaction)
     const entries: Entry[] = []
-    let remaining = 0
     let steps = 0
     for (const entry of found) {
       if (++steps % ENTRIES_PER_TURN === 0) {
@@ -74,14 +75,15 @@ export async function readList(tables: Tables, query: ListQuery) {
         query.signal?.throwIfAborted()
       }
       if (query.limit > 0 && entries.length === query.limit) {
-        remaining = 1
+        if (!query.counted) return { entries, more: true }
+        let remaining = 1
         if (!query.isPast) remaining += countAfter(tables, range, entry, transaction)
         else for (const _ of found) remaining++
-        break
+        return { entries, more: true, remaining }
       }
       entries.push(entry)
     }
-    return { entries, remaining }
+    return { entries, more: false, remaining: 0 }
   } finally {
     transaction.done()
   }

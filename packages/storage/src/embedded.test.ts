@@ -145,3 +145,20 @@ test('a key that is too long or a value that is too large throws tooLarge', asyn
   assert.deepEqual((await backend.list('/', { after: `/${'l'.repeat(5000)}` })).entries, [])
   await backend.close()
 })
+
+test('list() counts what is left only when it is asked to, also at an earlier revision', async () => {
+  const backend = await openEmbedded({ directory: newFolder() })
+  let revision = 0
+  for (const key of ['/a', '/b', '/c', '/d'])
+    revision = await backend.put(key, Buffer.from(key), { ifRevision: 0 })
+  await backend.put('/c', Buffer.from('again'), { ifRevision: revision - 1 })
+  for (const read of [{}, { revision }]) {
+    const counted = await backend.list('/', { limit: 1, ...read })
+    assert.deepEqual([counted.more, counted.remaining], [true, 3])
+    const uncounted = await backend.list('/', { limit: 1, counted: false, ...read })
+    assert.deepEqual([uncounted.more, uncounted.remaining], [true, undefined])
+    const last = await backend.list('/', { limit: 4, counted: false, ...read })
+    assert.equal(last.more, false)
+  }
+  await backend.close()
+})

@@ -3,7 +3,7 @@
 // embedded-reader.ts, group-commit.ts, watch-hub.ts and compactor.ts. Layout on disk: record.ts.
 
 import { assert } from '@podless/apimachinery'
-import type { Backend, Page, ReadOptions } from './backend.ts'
+import type { Backend, Page, PageOptions, ReadOptions } from './backend.ts'
 import { type CompactorOptions, startCompactor } from './compactor.ts'
 import { corrupt, type DataFolder, openDataFolder } from './data-folder.ts'
 import { readEntry, readList, readLog } from './embedded-reader.ts'
@@ -127,10 +127,7 @@ class EmbeddedBackend implements Backend {
     return { entry: readEntry(this.#tables, key, at), revision: at }
   }
 
-  async list(
-    prefix: string,
-    options: ReadOptions & { after?: string; limit?: number } = {},
-  ): Promise<Page> {
+  async list(prefix: string, options: PageOptions = {}): Promise<Page> {
     this.#readable(options)
     // What lmdb shows while a group is on its way to the disk could still be lost; after it, both
     // are the same.
@@ -144,12 +141,13 @@ class EmbeddedBackend implements Backend {
       after: options.after,
       limit: options.limit ?? 0,
       at,
+      counted: options.counted !== false,
       isPast: at < this.#commits.state.revision || this.#commits.committing !== undefined,
       signal: options.signal,
     })
     this.#lists.add(reading)
-    const { entries, remaining } = await reading.finally(() => this.#lists.delete(reading))
-    return { entries, revision: at, more: remaining > 0, remaining }
+    const page = await reading.finally(() => this.#lists.delete(reading))
+    return { ...page, revision: at }
   }
 
   async revision(options: { signal?: AbortSignal } = {}): Promise<number> {

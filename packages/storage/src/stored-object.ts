@@ -70,12 +70,20 @@ class EncodedObject implements StoredObject {
   }
 }
 
+/** Where an object's bytes are put: a buffer of exactly this size. */
+export type Allocate = (size: number) => Buffer
+
 /**
  * The object that `value`, stored under `key` at `revision`, encodes. Parses it once for the header; keeps a copy of the
  * bytes of its own and nothing of `value`. Throws corrupt when it is no JSON object with metadata.
  */
-export function storedObject(key: string, value: Uint8Array, revision: number): StoredObject {
-  const bytes = spliceResourceVersion(value, revision, key)
+export function storedObject(
+  key: string,
+  value: Uint8Array,
+  revision: number,
+  allocate?: Allocate,
+): StoredObject {
+  const bytes = spliceResourceVersion(value, revision, key, allocate)
   return new EncodedObject(key, revision, bytes, headerOf(parseBytes(key, bytes)))
 }
 
@@ -100,14 +108,19 @@ export function encodeObject(object: KubeObject): Buffer {
  * A copy of an encoded object with metadata.resourceVersion set to `revision`, first among metadata. Bytes in our wire
  * order are spliced; any other order is parsed and encoded anew. Throws corrupt when there is no metadata to put it in.
  */
-export function spliceResourceVersion(value: Uint8Array, revision: number, key = ''): Buffer {
+export function spliceResourceVersion(
+  value: Uint8Array,
+  revision: number,
+  key = '',
+  allocate: Allocate = Buffer.allocUnsafeSlow,
+): Buffer {
   const bytes = asBuffer(value)
   const at = metadataStart(bytes)
-  if (at < 0) return spliceResourceVersion(reorder(key, bytes), revision, key)
+  if (at < 0) return spliceResourceVersion(reorder(key, bytes), revision, key, allocate)
   const rest = afterResourceVersion(bytes, at)
   const comma = bytes[rest] === CLOSING_BRACE ? '' : ','
   const insert = `"resourceVersion":"${revision}"${comma}`
-  const spliced = Buffer.allocUnsafeSlow(at + insert.length + bytes.length - rest)
+  const spliced = allocate(at + insert.length + bytes.length - rest)
   bytes.copy(spliced, 0, 0, at)
   spliced.write(insert, at, 'latin1')
   bytes.copy(spliced, at + insert.length, rest)
