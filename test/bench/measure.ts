@@ -1,6 +1,6 @@
 // What every benchmark here needs: a folder, a server from the real command line, percentiles, one JSON line a figure.
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiClient, type WatchStream } from '../harness/api-client.ts'
@@ -103,9 +103,37 @@ export async function openWatches(client: ApiClient, count: number): Promise<Wat
   )
 }
 
+const kibOf = (status: string, name: string): number =>
+  Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1])
+
+const mibOf = (kib: number): number => Math.round((kib / 1024) * 10) / 10
+
+async function statusOf(pid: number): Promise<string> {
+  return await readFile(`/proc/${pid}/status`, 'utf8')
+}
+
 /** Resident memory of a process in MiB, by the kernel. */
 export async function residentMib(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  const kib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1])
-  return Math.round((kib / 1024) * 10) / 10
+  return mibOf(kibOf(await statusOf(pid), 'VmRSS'))
+}
+
+/** Resident memory, and what of it is the process's own: the rest is files the kernel may drop, such as the store's. */
+export async function memoryOf(pid: number): Promise<{ residentMib: number; anonMib: number }> {
+  const status = await statusOf(pid)
+  return { residentMib: mibOf(kibOf(status, 'VmRSS')), anonMib: mibOf(kibOf(status, 'RssAnon')) }
+}
+
+/** Starts looking for the highest resident memory; the function it resolves with tells by how much it was above now. */
+export async function peakOf(pid: number): Promise<() => Promise<number>> {
+  await writeFile(`/proc/${pid}/clear_refs`, '5')
+  const before = kibOf(await statusOf(pid), 'VmRSS')
+  return async () => mibOf(kibOf(await statusOf(pid), 'VmHWM') - before)
+}
+
+/** CPU time that all threads of a process have had, in microseconds: other work on the machine does not count. */
+export async function cpuMicros(pid: number): Promise<number> {
+  let nanos = 0
+  for (const thread of await readdir(`/proc/${pid}/task`))
+    nanos += Number((await readFile(`/proc/${pid}/task/${thread}/schedstat`, 'utf8')).split(' ')[0])
+  return nanos / 1000
 }

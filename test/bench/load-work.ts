@@ -1,0 +1,181 @@
+// The work of the load benchmark on any API server: 16 writers and readers of 1 KiB custom objects, full and paged lists,
+// 200 watchers of one busy object. Called by load.ts and flame.ts; calls wire.ts.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { JsonObject } from '../../packages/apimachinery/src/index.ts'
+import { percentile } from './measure.ts'
+import type { WireAnswer, WireClient, WireRequest } from './wire.ts'
+
+const CLIENTS = 16
+const PAGE = 500
+const LISTS = 5
+const GROUP = 'load.podless.dev'
+export const LOADS = `/apis/${GROUP}/v1/namespaces/default/loads`
+const NEWLINE = 10
+
+export interface LoadSize {
+  readonly objects: number
+  readonly watchers: number
+  readonly events: number
+}
+
+/** What upstream's figures were taken with. */
+export const FULL_SIZE: LoadSize = { objects: 5_000, watchers: 200, events: 200 }
+
+/** Rates are per second, everything else in milliseconds. */
+export type Figures = Record<string, number>
+
+/** Defines the type of the objects and waits until it is served. */
+export async function defineLoads(client: WireClient): Promise<void> {
+  const spec = { type: 'object', properties: { text: { type: 'string' }, n: { type: 'integer' } } }
+  const schema = { openAPIV3Schema: { type: 'object', properties: { spec } } }
+  await client.send({
+    method: 'POST',
+    path: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
+    body: {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: `loads.${GROUP}` },
+      spec: {
+        group: GROUP,
+        scope: 'Namespaced',
+        names: { plural: 'loads', kind: 'Load' },
+        versions: [{ name: 'v1', served: true, storage: true, schema }],
+      },
+    },
+  })
+  while ((await client.send({ path: LOADS })).status !== 200) await sleep(50)
+}
+
+/** An object of 1 KiB as stored. */
+export const loadObject = (name: string, n: number): JsonObject => ({
+  apiVersion: `${GROUP}/v1`,
+  kind: 'Load',
+  metadata: { name },
+  spec: { n, text: 'x'.repeat(800) },
+})
+
+/** All verbs once; leaves nothing behind. `round` keeps the names of rounds apart. */
+export async function work(
+  client: WireClient,
+  round: number,
+  { objects, watchers, events }: LoadSize,
+): Promise<Figures> {
+  const name = (i: number): string => `load-${round}-${i}`
+  const creates = await many(objects, i =>
+    must(client, { method: 'POST', path: LOADS, body: loadObject(name(i), i) }),
+  )
+  const gets = await many(objects * 2, i => must(client, { path: `${LOADS}/${name(i % objects)}` }))
+  const list = await best(() => must(client, { path: LOADS }))
+  const pages = await best(() => readPages(client))
+  const watch = await fanOut(client, name(0), { watchers, events })
+  const deletes = await many(objects, i =>
+    must(client, { method: 'DELETE', path: `${LOADS}/${name(i)}` }),
+  )
+  return {
+    createsPerSecond: creates.perSecond,
+    createP99: creates.p99,
+    getsPerSecond: gets.perSecond,
+    getP99: gets.p99,
+    listMs: list,
+    pagedListMs: pages,
+    watchEventsPerSecond: watch.perSecond,
+    watchP99: watch.p99,
+    deletesPerSecond: deletes.perSecond,
+    deleteP99: deletes.p99,
+  }
+}
+
+/** The answer of a request that has to succeed. */
+export async function must(client: WireClient, request: WireRequest): Promise<WireAnswer> {
+  const answer = await client.send(request)
+  if (answer.status >= 300)
+    throw new Error(`${request.method ?? 'GET'} ${request.path}: ${answer.bytes}`)
+  return answer
+}
+
+async function timed(body: () => Promise<unknown>): Promise<number> {
+  const started = performance.now()
+  await body()
+  return performance.now() - started
+}
+
+/** The median of a few: what one long answer takes depends on what the collector does meanwhile. */
+async function best(body: () => Promise<unknown>): Promise<number> {
+  const samples: number[] = []
+  for (let i = 0; i < LISTS; i += 1) samples.push(await timed(body))
+  return percentile(samples, 0.5)
+}
+
+export interface Rate {
+  readonly perSecond: number
+  readonly p99: number
+}
+
+/** Does `body` for 0..count-1 with as many at a time as there are clients. */
+export async function many(count: number, body: (i: number) => Promise<unknown>): Promise<Rate> {
+  const samples: number[] = []
+  let next = 0
+  const started = performance.now()
+  const client = async (): Promise<void> => {
+    while (next < count) {
+      const i = next++
+      samples.push(await timed(() => body(i)))
+    }
+  }
+  await Promise.all(Array.from({ length: CLIENTS }, client))
+  const seconds = (performance.now() - started) / 1000
+  return { perSecond: Math.round(count / seconds), p99: percentile(samples, 0.99) }
+}
+
+const CONTINUE = /"continue":"([^"]+)"/
+
+async function readPages(client: WireClient): Promise<void> {
+  let token = ''
+  do {
+    const path = `${LOADS}?limit=${PAGE}&continue=${encodeURIComponent(token)}`
+    const { bytes } = await must(client, { path })
+    // The list's metadata comes before its items.
+    token = CONTINUE.exec(bytes.toString('latin1', 0, 1024))?.[1] ?? ''
+  } while (token !== '')
+}
+
+/** How fast changes of one object reach every one of many watchers. */
+async function fanOut(
+  client: WireClient,
+  name: string,
+  { watchers, events }: { watchers: number; events: number },
+): Promise<Rate> {
+  const path = `${LOADS}?watch=true&fieldSelector=metadata.name%3D${name}`
+  const sent: number[] = []
+  const delays: number[] = []
+  const done = Promise.withResolvers<void>()
+  // Each watcher is shown the object as it is, and then every change in order.
+  const reader = (): ((bytes: Buffer) => void) => {
+    let seen = -1
+    return bytes => {
+      for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) {
+        const sentAt = sent[seen++]
+        if (sentAt !== undefined) delays.push(performance.now() - sentAt)
+      }
+      if (delays.length === watchers * events) done.resolve()
+    }
+  }
+  const closers = await Promise.all(
+    Array.from({ length: watchers }, () => client.watch(path, reader())),
+  )
+  const started = performance.now()
+  for (let event = 1; event <= events; event += 1) {
+    sent.push(performance.now())
+    await must(client, {
+      method: 'PATCH',
+      path: `${LOADS}/${name}`,
+      body: { spec: { n: 1_000_000 + event } },
+      contentType: 'application/merge-patch+json',
+    })
+  }
+  await done.promise
+  const seconds = (performance.now() - started) / 1000
+  for (const close of closers) close()
+  return { perSecond: Math.round((watchers * events) / seconds), p99: percentile(delays, 0.99) }
+}
