@@ -7,13 +7,14 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { parseYaml } from '../packages/apimachinery/src/index.ts'
 
 const root = join(import.meta.dirname, '..')
 const BUNDLE = 'packages/cli/dist/main.js'
 const INSTALLED = '/usr/lib/podless/'
+const COMMAND = 'deploy/podless.sh'
 
 interface Instruction {
   readonly name: string
@@ -31,8 +32,9 @@ function dockerfile(): readonly Instruction[] {
   })
 }
 
+/** An instruction of the last stage, which is the server's. */
 function jsonOf(name: string): readonly string[] {
-  const found = dockerfile().find(instruction => instruction.name === name)
+  const found = dockerfile().findLast(instruction => instruction.name === name)
   return JSON.parse(found?.text.replace(/^.*?CMD (?=\[)/, '') ?? '[]') as string[]
 }
 
@@ -105,11 +107,14 @@ test('the compose file names services, volumes and files that are there', () => 
 
 /** Starts a command of the image here and waits for the line that says it is ready. */
 async function startImage(data: string): Promise<{ child: ChildProcess; port: string }> {
-  const [, ...args] = [...jsonOf('ENTRYPOINT'), ...jsonOf('CMD')].map(argument =>
-    argument.replace(INSTALLED, `${root}/`),
-  )
-  const env = { ...process.env, PODLESS_DATA: data, PODLESS_BIND: '0.0.0.0', PODLESS_PORT: '0' }
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  assert.deepEqual(jsonOf('ENTRYPOINT'), ['podless'])
+  const script = readFileSync(join(root, COMMAND), 'utf8').replace(INSTALLED, `${root}/`)
+  const path = `${dirname(process.execPath)}:${process.env.PATH}`
+  const settings = { PODLESS_DATA: data, PODLESS_BIND: '0.0.0.0', PODLESS_PORT: '0' }
+  const child = spawn('sh', ['-c', script, 'podless', ...jsonOf('CMD')], {
+    env: { ...process.env, ...settings, PATH: path },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const [line] = (await once(child.stdout, 'data')) as [Buffer]
   return { child, port: /127\.0\.0\.1:(\d+)/.exec(line.toString())?.[1] ?? '' }
 }

@@ -45,23 +45,17 @@ describe('what docker-compose.yml runs', { skip: SKIP }, () => {
     const root = join(folder, `${name}-root`)
     await mkdir(root)
     await cp(bootstrapTemplate() ?? '', join(root, TEMPLATE))
+    const app = [process.execPath, MAIN, 'mesh', 'app', `--name=${name}`, '--address=0.0.0.0']
     const vm = start({
       name,
       program: 'sh',
-      args: [VM_SCRIPT, join(folder, 'mesh', name)],
+      args: [VM_SCRIPT, join(folder, 'mesh', name), ...app],
       cwd: root,
       logFile: join(folder, `${name}.log`),
       env: { INSTANCE_IP: address, VM_AGENT_FLAGS: `--templateFile ${TEMPLATE}` },
       namespace,
     })
-    const app = start({
-      name: `${name}-app`,
-      program: process.execPath,
-      args: [MAIN, 'mesh', 'app', `--name=${name}`, '--address=0.0.0.0'],
-      logFile: join(folder, `${name}-app.log`),
-      namespace,
-    })
-    children.push(vm, app)
+    children.push(vm)
     return `http://${address}:8090/call`
   }
 

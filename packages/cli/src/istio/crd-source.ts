@@ -43,8 +43,10 @@ async function download(url: string): Promise<string> {
     if (response.ok) return await response.text()
     throw new Error(`it answered ${response.status}`)
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new CliError(EXIT.unavailable, `--from ${url} cannot be fetched: ${why}`, {
+    // fetch says only that it failed; what it was is its cause.
+    const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    const why = reason instanceof Error ? reason.message : String(reason)
+    throw new CliError(EXIT.unavailable, `--from ${url} cannot be fetched: ${why}; ${HOW_TO}`, {
       cause: error,
     })
   }

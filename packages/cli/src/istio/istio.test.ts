@@ -31,6 +31,11 @@ test('readCrds() takes the CRDs of a file or a folder and nothing else', async (
   }
 })
 
+test('readCrds() says what kept it from a URL', async () => {
+  // A port that fetch refuses by itself: no network is asked.
+  await assert.rejects(readCrds('http://127.0.0.1:9/crds.yaml'), /cannot be fetched: bad port; /)
+})
+
 test('meshConfig() keeps what is there and sets what is asked', () => {
   const made = meshConfig(undefined, { discoveryAddress: '10.0.0.1:15012' })
   assert.equal(discoveryAddressOf(made), '10.0.0.1:15012')
