@@ -80,10 +80,17 @@ const EMPTY: RequestInfo = {
   legacyWatch: false,
 }
 
-/** Escapes are read before the path is split, as Go does: a name cannot smuggle a slash. */
+/**
+ * Escapes are read before the path is split, as Go does: a name cannot smuggle a slash. Slashes around the path do not
+ * count; two in a row have an empty part between them.
+ */
 function decodeParts(rawPath: string): string[] {
   const path = rawPath.includes('%') ? decodePath(rawPath) : rawPath
-  return path.split('/').filter(part => part !== '')
+  let start = 0
+  let end = path.length
+  while (path[start] === '/') start += 1
+  while (end > start && path[end - 1] === '/') end -= 1
+  return path.slice(start, end).split('/')
 }
 
 function decodePath(path: string): string {
@@ -124,8 +131,12 @@ function resourceInfo(
   }
 }
 
-/** Splits `namespaces/NS/...` off. A namespace object itself counts as being inside itself, as RBAC sees it. */
+/**
+ * Splits `namespaces/NS/...` off. A namespace object itself counts as being inside itself, as RBAC sees it. An empty part
+ * makes the path name no resource at all.
+ */
 function locate(parts: string[]): { namespace: string; located: string[] } {
+  if (parts.includes('')) return { namespace: '', located: [] }
   if (parts[0] !== 'namespaces' || parts.length < 2) return { namespace: '', located: parts }
   const namespace = parts[1]!
   if (parts.length === 2 || NAMESPACE_SUBRESOURCES.has(parts[2]!))

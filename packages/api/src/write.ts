@@ -17,6 +17,7 @@ import {
   notFound,
   type ObjectMeta,
   OPTIMISTIC_LOCK_MESSAGE,
+  parseResourceVersion,
   required,
   StatusError,
   type ValidateObjectOptions,
@@ -121,23 +122,37 @@ async function putNew(ctx: RequestContext, obj: KubeObject, write: WriteOptions)
     if ((await server.storage.get(key)) !== undefined) throw new StorageError('exists', { key })
     return { object: obj, stored: undefined, created: true }
   }
-  const ttlSeconds = resource.ttlSeconds
-  const stored = await server.storage.create(
-    key,
-    await convertForStorage(obj, resource),
-    ttlSeconds === undefined ? {} : { ttlSeconds },
-  )
+  const { ttlSeconds } = resource
+  const { signal } = ctx.request
+  const stored = await server.storage.create(key, await convertForStorage(obj, resource), {
+    signal,
+    ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
+  })
   return { object: obj, stored, created: true }
 }
+
+/**
+ * Takes off what no client decides, before anybody can own it.
+ * Ref: apiserver/pkg/registry/rest/meta.go WipeObjectMetaSystemFields
+ */
+export function wipeSystemMetadata({ metadata }: KubeObject): void {
+  for (const field of SYSTEM_FIELDS) delete metadata[field]
+}
+
+const SYSTEM_FIELDS = [
+  'creationTimestamp',
+  'uid',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'selfLink',
+] as const
 
 /** Ref: apiserver/pkg/registry/rest/meta.go FillObjectMetaSystemFields */
 function fillSystemMetadata(ctx: RequestContext, obj: KubeObject): void {
   const { metadata } = obj
+  wipeSystemMetadata(obj)
   if (ctx.resource.namespaced) metadata.namespace = ctx.info.namespace
   else delete metadata.namespace
-  delete metadata.deletionTimestamp
-  delete metadata.deletionGracePeriodSeconds
-  delete metadata.selfLink
   metadata.creationTimestamp = timestamp(ctx.server.now())
   metadata.uid = randomUUID()
   if ((metadata.name ?? '') === '' && (metadata.generateName ?? '') !== '') {
@@ -262,7 +277,8 @@ async function updateStored(
           ? 'unchanged'
           : await convertForStorage(changed, resource)
       },
-      { retry: request.retry },
+      // A race is lost to somebody who won it; who loses every one ends with the request's time.
+      { retry: request.retry, signal: ctx.request.signal },
     )
     if (outcome.type === 'deleted' || write.dryRun) {
       if (outcome.type === 'deleted') resource.strategy.release?.(result!, ruleContext(ctx, false))
@@ -357,6 +373,7 @@ function checkRevision(ctx: RequestContext, sent: KubeObject, live: KubeObject):
   const revision = sent.metadata.resourceVersion ?? ''
   if (revision !== '' && revision !== '0') {
     if (revision === live.metadata.resourceVersion) return
+    parseResourceVersion(revision, 'write')
     throw conflict(resource.gvr, info.name, OPTIMISTIC_LOCK_MESSAGE)
   }
   if (resource.strategy.allowUnconditionalUpdate === true) return

@@ -137,6 +137,12 @@ function watchErrors(options: ListOptions): FieldError[] {
   const errors: FieldError[] = []
   const match: string = options.resourceVersionMatch
   const initial = options.sendInitialEvents !== undefined
+  // Such a watch begins with the objects there are, as one with sendInitialEvents does.
+  // Ref: apimachinery/pkg/apis/meta/internalversion/defaults.go SetListOptionsDefaults
+  const startsNow = options.resourceVersion === '' || options.resourceVersion === '0'
+  if (match === '' && !initial && startsNow && options.continue !== '') {
+    errors.push(forbiddenMatch(WITH_CONTINUE))
+  }
   if (initial && match !== 'NotOlderThan') {
     errors.push(
       forbiddenMatch('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),

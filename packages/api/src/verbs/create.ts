@@ -7,7 +7,7 @@ import { decodeBody } from '../decode.ts'
 import type { Reply } from '../exchange.ts'
 import { trackManager } from '../ownership.ts'
 import { chooseMedia, respondObject, respondStored } from '../respond.ts'
-import { createObject } from '../write.ts'
+import { createObject, wipeSystemMetadata } from '../write.ts'
 import { matchNamespace, writeOptionsOf } from '../write-options.ts'
 
 export async function create(ctx: RequestContext): Promise<Reply> {
@@ -16,6 +16,7 @@ export async function create(ctx: RequestContext): Promise<Reply> {
   const options = parseCreateOptions(ctx.query)
   const obj = await decodeBody(ctx, options.fieldValidation)
   matchNamespace(ctx, obj)
+  wipeSystemMetadata(obj)
   const write = writeOptionsOf(ctx, 'CreateOptions', options)
   if (resource.create !== undefined) {
     trackManager(ctx, undefined, obj, write)

@@ -212,7 +212,7 @@ class Composer {
       setOwn(out, key, this.node())
       this.path.pop()
     }
-    return out
+    return sortKeys(out)
   }
 
   private isMerge(event: Event & { type: typeof EVENT_ID.SCALAR }): boolean {
@@ -257,4 +257,13 @@ class Composer {
   private slice(start: number, end: number): string {
     return start < 0 ? '' : this.text.slice(start, end)
   }
+}
+
+/** YAML becomes JSON through a Go map, which has its keys in order: what is wrong first is found first. */
+function sortKeys(object: JsonObject): JsonObject {
+  const keys = Object.keys(object)
+  if (keys.every((key, i) => i === 0 || keys[i - 1]! < key)) return object
+  const sorted: JsonObject = {}
+  for (const key of keys.sort()) setOwn(sorted, key, object[key])
+  return sorted
 }
