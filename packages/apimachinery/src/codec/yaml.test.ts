@@ -119,6 +119,6 @@ test('what encodeYaml() writes reads back the same', () => {
 })
 
 test('keys come in order, whatever the order in the text', () => {
-  const { value } = read('b: 1\nc: {z: 1, y: 2}\na: 0')
-  assert.equal(JSON.stringify(value), '{"a":0,"b":1,"c":{"y":2,"z":1}}')
+  const { value } = read('b: 1\nc: {z: 1, x: 2}\na: 0')
+  assert.equal(JSON.stringify(value), '{"a":0,"b":1,"c":{"x":2,"z":1}}')
 })
