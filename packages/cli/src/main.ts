@@ -6,6 +6,7 @@ import { addIstio } from './commands/istio.ts'
 import { addKubeconfig } from './commands/kubeconfig.ts'
 import { addMesh } from './commands/mesh.ts'
 import { addRbac } from './commands/rbac.ts'
+import { addRotate } from './commands/rotate.ts'
 import { addUp } from './commands/up.ts'
 import { addVm } from './commands/vm.ts'
 import { CliError, EXIT } from './exit.ts'
@@ -16,7 +17,7 @@ function program(): Command {
     .version(packageJson.version)
     .showHelpAfterError('(podless COMMAND --help shows what there is)')
     .exitOverride()
-  for (const add of [addUp, addKubeconfig, addIstio, addVm, addMesh, addRbac]) add(root)
+  for (const add of [addUp, addKubeconfig, addIstio, addVm, addMesh, addRbac, addRotate]) add(root)
   return root
 }
 

@@ -50,6 +50,8 @@ async function start() {
     server,
     log,
     onReload: async () => reloaded.resolve(),
+    // Here only the signal counts; rotate.test.ts has the files.
+    everyMs: 3_600_000,
   })
   const reload = async (): Promise<void> => {
     reloaded = Promise.withResolvers<void>()

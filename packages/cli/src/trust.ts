@@ -1,6 +1,7 @@
-// The keys and certificates a running server goes by, and their change without a restart: on SIGHUP and once a day
-// DIR/pki is read again. Called by up.ts; calls identity for the files and the server to take them up.
+// The keys and certificates a running server goes by, and their change without a restart: when a file of DIR/pki changes, on
+// SIGHUP and once a day the folder is read again. Called by up.ts; calls identity for the files and the server to take them up.
 
+import { join } from 'node:path'
 import type { ApiServer, Log, TlsMaterial } from '@podless/api'
 import {
   type KeyedCertificate,
@@ -9,8 +10,14 @@ import {
   type Pki,
   ServiceAccountTokens,
 } from '@podless/identity'
+import { WatchedFiles } from './watched-files.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
+/** Of DIR/pki; whoever changes several writes them in an order in which each state between is a good one. */
+const FILES = [
+  ...['ca.crt', 'ca-cross.crt', 'ca.key', 'sa.key', 'sa.pub', 'revoked.txt'],
+  ...['apiserver.crt', 'apiserver.key'],
+]
 
 export interface TrustOptions {
   /** Holds pki/. */
@@ -23,6 +30,7 @@ export interface TrustOptions {
 /** What DIR/pki held when it was last read well. */
 export class Trust {
   readonly tokens: ServiceAccountTokens
+  readonly files: WatchedFiles
   readonly #options: TrustOptions
   #pki: Pki
   #serving: KeyedCertificate
@@ -31,6 +39,7 @@ export class Trust {
     this.#options = options
     this.#pki = pki
     this.#serving = serving
+    this.files = new WatchedFiles(FILES.map(name => join(pki.directory, name)))
     const { tokenKey: key, olderTokenKeys: olderKeys } = pki
     this.tokens = new ServiceAccountTokens({ key, olderKeys, now: options.now })
   }
@@ -41,7 +50,7 @@ export class Trust {
 
   get tls(): TlsMaterial {
     const { certificate, key } = this.#serving
-    return { key, cert: certificate, clientCa: this.#pki.bundle }
+    return { key, cert: certificate + this.#pki.chain, clientCa: this.#pki.bundle }
   }
 
   isRevoked(serial: string): boolean {
@@ -51,6 +60,7 @@ export class Trust {
   /** Reads the files again. Throws PkiError, and keeps what it has, when they are not as they should be. */
   async reload(): Promise<void> {
     const { data, names, now } = this.#options
+    await this.files.note()
     const pki = await openPki(data, { now: now() })
     const serving = await openServingCertificate(pki, { names, now: now() })
     this.tokens.replaceKeys(pki.tokenKey, pki.olderTokenKeys)
@@ -63,17 +73,21 @@ export class Trust {
 export async function openTrust(options: TrustOptions): Promise<Trust> {
   const pki = await openPki(options.data, { now: options.now() })
   const { names, now } = options
-  return new Trust(options, pki, await openServingCertificate(pki, { names, now: now() }))
+  const trust = new Trust(options, pki, await openServingCertificate(pki, { names, now: now() }))
+  await trust.files.note()
+  return trust
 }
 
-/** Reloads on SIGHUP and daily until the function it returns is called. `onReload` runs after each. */
+/** Reloads on changes, on SIGHUP and daily until the function it returns is called. `onReload` runs after each. */
 export function followTrust(options: {
   readonly trust: Trust
   readonly server: Pick<ApiServer, 'reloadTrust'>
   readonly log: Log
   readonly onReload: () => Promise<void>
+  /** How often to look for changes. */
+  readonly everyMs?: number
 }): () => void {
-  const { trust, server, log, onReload } = options
+  const { trust, server, log, onReload, everyMs } = options
   let last: Promise<void> = Promise.resolve()
   const once = async (): Promise<void> => {
     try {
@@ -86,14 +100,17 @@ export function followTrust(options: {
     }
   }
   // One after another: the files of the last signal win.
-  const reload = (): void => {
+  const reload = async (): Promise<void> => {
     last = last.then(once)
+    await last
   }
+  const stopLooking = trust.files.follow(reload, everyMs)
   const timer = setInterval(reload, DAY_MS)
   timer.unref()
   process.on('SIGHUP', reload)
   return () => {
     clearInterval(timer)
+    stopLooking()
     process.off('SIGHUP', reload)
   }
 }

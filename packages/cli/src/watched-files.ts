@@ -4,7 +4,7 @@
 import { stat } from 'node:fs/promises'
 
 /** Looking costs a few microseconds a file. */
-const LOOK_EVERY_MS = 5_000
+const LOOK_EVERY_MS = 2_000
 
 export class WatchedFiles {
   readonly #paths: readonly string[]

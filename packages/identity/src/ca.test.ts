@@ -4,7 +4,8 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { openPki, openServingCertificate, PkiError } from './ca.ts'
+import { openPki, openServingCertificate } from './ca.ts'
+import { PkiError } from './pki-file.ts'
 
 const NOW = new Date('2026-03-01T12:00:00Z')
 const LATER = new Date('2027-02-20T12:00:00Z')

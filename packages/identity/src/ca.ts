@@ -3,7 +3,7 @@
 // The files are secrets: each is 0600 in a folder of 0700, and appears whole or not at all.
 
 import { createPublicKey, generateKeyPair, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises'
+import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import {
@@ -16,6 +16,8 @@ import {
   privateKeyPem,
   servingCertificateFits,
 } from './certificate.ts'
+import { isCurrent, readDatedPem } from './dated-pem.ts'
+import { PkiError, readPkiFile as read, writePkiFile as write } from './pki-file.ts'
 
 const DAY_SECONDS = 24 * 60 * 60
 /** Ten years: as long as kubeadm's, as every kubeconfig and workload trusts it by value. */
@@ -24,11 +26,6 @@ const SERVING_TTL_SECONDS = 365 * DAY_SECONDS
 /** A serving certificate is made anew at the first start within a month of its end. */
 const SERVING_MARGIN_SECONDS = 30 * DAY_SECONDS
 const RSA_BITS = 2048
-
-/** A folder of keys that cannot be used as it is: half of it is missing, or it is not ours to read. */
-export class PkiError extends Error {
-  override readonly name = 'PkiError'
-}
 
 /**
  * How new token keys sign. RS256 is the default, as clients that verify tokens by the JWKS alone accept nothing else
@@ -41,8 +38,13 @@ export interface Pki {
   readonly directory: string
   /** Signs certificates: the one of ca.crt that belongs to ca.key. */
   readonly authority: Issuer
-  /** All of ca.crt, PEM: what clients verify this server with, and whose client certificates are trusted. */
+  /** What of ca.crt has not ended, PEM: what clients verify this server with, and whose client certificates are trusted. */
   readonly bundle: string
+  /**
+   * What of ca-cross.crt has not ended, PEM: the authority certified by those before it. Shown after the serving
+   * certificate, so that clients that only know an earlier authority go on.
+   */
+  readonly chain: string
   /** Signs ServiceAccount tokens; see service-account-token.ts. */
   readonly tokenKey: KeyObject
   /** sa.pub: whose tokens are accepted besides, such as those of the key before. */
@@ -65,25 +67,25 @@ export async function openPki(
     openAuthority(directory, options.now),
     openTokenKey(directory, options.tokenAlgorithm ?? 'RS256'),
   ])
-  const [bundle = authority.certificate, publicKeys = '', serials = ''] = await Promise.all([
-    read(join(directory, 'ca.crt')),
-    read(join(directory, 'sa.pub')),
-    read(join(directory, 'revoked.txt')),
-  ])
+  const [bundle = authority.certificate, chain = '', publicKeys = '', serials = ''] =
+    await Promise.all(
+      ['ca.crt', 'ca-cross.crt', 'sa.pub', 'revoked.txt'].map(name => read(join(directory, name))),
+    )
+  const current = (text: string): string[] =>
+    readDatedPem(text).flatMap(block => (isCurrent(block, options.now) ? [block.pem] : []))
   return {
     directory,
     authority,
-    bundle,
+    bundle: current(bundle).join(''),
+    chain: current(chain).join(''),
     tokenKey,
-    olderTokenKeys: readPublicKeys(join(directory, 'sa.pub'), publicKeys),
+    olderTokenKeys: readPublicKeys(join(directory, 'sa.pub'), current(publicKeys)),
     revoked: readSerials(join(directory, 'revoked.txt'), serials),
   }
 }
 
-const PEM_BLOCK = /-----BEGIN ([A-Z ]+)-----[\s\S]*?-----END \1-----\n?/g
-
-function readPublicKeys(path: string, text: string): KeyObject[] {
-  return (text.match(PEM_BLOCK) ?? []).map(block => {
+function readPublicKeys(path: string, blocks: readonly string[]): KeyObject[] {
+  return blocks.map(block => {
     try {
       return createPublicKey(block)
     } catch (error) {
@@ -147,7 +149,7 @@ async function openAuthority(directory: string, now: Date): Promise<Issuer> {
   // The key is written first, so a crash in between leaves a key without a certificate.
   if (certificate === undefined) return await certify(paths, key, now)
   // While an authority takes over from another, ca.crt holds both and ca.key says which of them signs.
-  const own = (certificate.match(PEM_BLOCK) ?? []).find(part => matches(part, keyText))
+  const own = readDatedPem(certificate).find(({ pem }) => matches(pem, keyText))?.pem
   if (own === undefined) {
     throw new PkiError(
       `${paths.certificate} and ca.key do not belong together; restore both from the same backup`,
@@ -163,15 +165,24 @@ async function makeAuthority(paths: Paths, now: Date): Promise<Issuer> {
 }
 
 async function certify(paths: Paths, key: KeyObject, now: Date): Promise<Issuer> {
+  const authority = selfSigned({ commonName: 'podless-ca', key, now })
+  await write(paths.certificate, authority.certificate)
+  return authority
+}
+
+/** An authority that vouches for itself. */
+export function selfSigned(options: {
+  readonly commonName: string
+  readonly key: KeyObject
+  readonly now: Date
+}): Issuer {
+  const publicKey = createPublicKey(options.key)
   const certificate = createAuthorityCertificate({
-    commonName: 'podless-ca',
-    key,
-    publicKey: createPublicKey(key),
-    now,
+    ...options,
+    publicKey,
     ttlSeconds: AUTHORITY_TTL_SECONDS,
   })
-  await write(paths.certificate, certificate)
-  return { certificate, key }
+  return { certificate, key: options.key }
 }
 
 async function openTokenKey(directory: string, algorithm: TokenAlgorithm): Promise<KeyObject> {
@@ -191,13 +202,13 @@ async function openTokenKey(directory: string, algorithm: TokenAlgorithm): Promi
 const generateKeyPairAsync = promisify(generateKeyPair)
 
 /** The search for primes takes 10 to 100 ms by luck: two run at once, and the first wins. */
-async function generateTokenKey(algorithm: TokenAlgorithm): Promise<KeyObject> {
+export async function generateTokenKey(algorithm: TokenAlgorithm): Promise<KeyObject> {
   if (algorithm === 'ES256') return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
   const search = () => generateKeyPairAsync('rsa', { modulusLength: RSA_BITS })
   return (await Promise.race([search(), search()])).privateKey
 }
 
-function publicKeyPem(key: KeyObject): string {
+export function publicKeyPem(key: KeyObject): string {
   return createPublicKey(key).export({ type: 'spki', format: 'pem' }).toString()
 }
 
@@ -217,27 +228,3 @@ const pathsIn = (directory: string, name: string): Paths => ({
   certificate: join(directory, `${name}.crt`),
   key: join(directory, `${name}.key`),
 })
-
-/** The file's text; undefined when it is not there. */
-async function read(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw new PkiError(`cannot read ${path}`, { cause: error })
-  }
-}
-
-/** Durable and atomic: a crash leaves the old file or the new one. */
-async function write(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}.new`
-  const file = await open(temporary, 'w', 0o600)
-  try {
-    await file.chmod(0o600)
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(temporary, path)
-}

@@ -93,21 +93,57 @@ export function createAuthorityCertificate(options: {
   readonly ttlSeconds: number
 }): string {
   const subject = distinguishedName({ commonName: options.commonName })
-  const keyId = keyIdentifier(options.publicKey)
+  const { publicKey } = options
+  const life = validity(options.now, options.ttlSeconds)
+  const template = { subject, publicKey, ...life, extensions: authorityExtensions(publicKey) }
+  return signCertificate(template, { name: subject, key: options.key })
+}
+
+/**
+ * The authority `certificate` (PEM) vouched for by another one: who trusts that one verifies what this one signs. It ends
+ * when `issuer` does at the latest.
+ */
+export function createCrossCertificate(
+  issuer: Issuer,
+  options: { readonly certificate: string; readonly now: Date; readonly ttlSeconds: number },
+): string {
+  const [certified, authority] = [options.certificate, issuer.certificate].map(
+    text => new X509Certificate(text),
+  ) as [X509Certificate, X509Certificate]
+  const { publicKey } = certified
   return signCertificate(
     {
-      subject,
-      publicKey: options.publicKey,
-      ...validity(options.now, options.ttlSeconds),
-      extensions: [
-        extension(OID.basicConstraints, sequence(TRUE), 'critical'),
-        // digitalSignature, keyCertSign, cRLSign: bits 0, 5 and 6.
-        extension(OID.keyUsage, bitString(Buffer.from([0b10000110]), 1), 'critical'),
-        extension(OID.subjectKeyIdentifier, octetString(keyId)),
-      ],
+      subject: subjectOf(certified),
+      publicKey,
+      ...validityWithin(authority, options),
+      extensions: [...authorityExtensions(publicKey), issuedBy(authority)],
     },
-    { name: subject, key: options.key },
+    { name: subjectOf(authority), key: issuer.key },
   )
+}
+
+function authorityExtensions(publicKey: KeyObject): Buffer[] {
+  return [
+    extension(OID.basicConstraints, sequence(TRUE), 'critical'),
+    // digitalSignature, keyCertSign, cRLSign: bits 0, 5 and 6.
+    extension(OID.keyUsage, bitString(Buffer.from([0b10000110]), 1), 'critical'),
+    extension(OID.subjectKeyIdentifier, octetString(keyIdentifier(publicKey))),
+  ]
+}
+
+function issuedBy(authority: X509Certificate): Buffer {
+  const keyId = implicit(0, keyIdentifier(authority.publicKey))
+  return extension(OID.authorityKeyIdentifier, sequence(keyId))
+}
+
+/** What outlives its authority could not be verified in its last days. */
+function validityWithin(
+  authority: X509Certificate,
+  { now, ttlSeconds }: { readonly now: Date; readonly ttlSeconds: number },
+): Pick<Template, 'notBefore' | 'notAfter'> {
+  const life = validity(now, ttlSeconds)
+  const end = new Date(authority.validTo)
+  return life.notAfter < end ? life : { ...life, notAfter: end }
 }
 
 /** A serving certificate for SERVING_NAMES and `names` (host names and addresses, mixed). */
@@ -281,25 +317,18 @@ function signLeaf(
   },
 ): string {
   const authority = new X509Certificate(issuer.certificate)
-  const life = validity(leaf.now, leaf.ttlSeconds)
-  const authorityEnd = new Date(authority.validTo)
   return signCertificate(
     {
       subject: leaf.subject,
       publicKey: leaf.publicKey,
-      notBefore: life.notBefore,
-      // A leaf that outlives its authority could not be verified in its last days.
-      notAfter: life.notAfter < authorityEnd ? life.notAfter : authorityEnd,
+      ...validityWithin(authority, leaf),
       extensions: [
         extension(OID.basicConstraints, sequence(), 'critical'),
         ...(leaf.keyUsage === undefined
           ? []
           : [extension(OID.keyUsage, leaf.keyUsage, 'critical')]),
         extension(OID.extendedKeyUsage, sequence(oid(leaf.usage))),
-        extension(
-          OID.authorityKeyIdentifier,
-          sequence(implicit(0, keyIdentifier(authority.publicKey))),
-        ),
+        issuedBy(authority),
         ...leaf.extensions,
       ],
     },

@@ -1,8 +1,15 @@
 // The package's public face: who you are, on paper. Grouped by file.
-export * from './ca.ts'
+export {
+  openPki,
+  openServingCertificate,
+  type Pki,
+  type TokenAlgorithm,
+} from './ca.ts'
 export * from './certificate.ts'
 export * from './certificate-request.ts'
 export * from './kubeconfig.ts'
 export * from './oidc-provider.ts'
 export * from './pem.ts'
+export { PkiError } from './pki-file.ts'
+export * from './rotation.ts'
 export * from './service-account-token.ts'

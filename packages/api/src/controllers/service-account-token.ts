@@ -3,7 +3,7 @@
 // Ref: kubernetes/pkg/controller/serviceaccount/tokens_controller.go
 
 import type { KubeObject } from '@podless/apimachinery'
-import type { ServiceAccountTokens } from '@podless/identity'
+import { claimedIssuer, LEGACY_ISSUER, type ServiceAccountTokens } from '@podless/identity'
 import type { CacheEvent } from '@podless/storage'
 import type { Log } from '../log.ts'
 import type { Resource } from '../resource.ts'
@@ -20,7 +20,7 @@ export interface ServiceAccountTokenOptions {
   readonly objects: Objects
   readonly secrets: Resource
   readonly serviceAccounts: Resource
-  readonly tokens: Pick<ServiceAccountTokens, 'signForSecret'>
+  readonly tokens: Pick<ServiceAccountTokens, 'signForSecret' | 'verify'>
   /** PEM that verifies this server. */
   readonly rootCa: () => string
   readonly log: Log
@@ -80,7 +80,7 @@ async function reconcile(options: ServiceAccountTokenOptions, key: string): Prom
   })
 }
 
-/** Sets what is missing; a token that is there stays, as somebody uses it. */
+/** Sets what is missing; a token that is there stays, as somebody uses it, unless its key counts no more. */
 function fill(
   secret: KubeObject,
   account: KubeObject,
@@ -94,11 +94,17 @@ function fill(
   const encode = (text: string): string => Buffer.from(text).toString('base64')
   data['ca.crt'] = encode(rootCa())
   if (missing('namespace')) data.namespace = encode(namespace)
-  if (missing('token')) {
+  const held = Buffer.from(textAt(data, ['token']), 'base64').toString('latin1')
+  if (missing('token') || isOutdated(held, tokens)) {
     const serviceAccount = { name, uid }
     data.token = encode(tokens.signForSecret({ namespace, serviceAccount, secretName }))
   }
   secret.metadata.annotations = { ...secret.metadata.annotations, [NAME]: name, [UID]: uid }
+}
+
+/** A token of ours whose key was replaced, and whose overlap has ended. What somebody else put there is left alone. */
+function isOutdated(token: string, tokens: Pick<ServiceAccountTokens, 'verify'>): boolean {
+  return claimedIssuer(token) === LEGACY_ISSUER && 'error' in tokens.verify(token)
 }
 
 /** A Secret that is gone is no longer listed by its account. */

@@ -1,0 +1,125 @@
+// podless rotate: new keys in DIR/pki, and the wait until the server that runs on it has taken them up. Called by
+// commands/rotate.ts; calls identity for the files, and the server for what it shows.
+
+import { access } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { PkiError, rotateAuthority, rotateServing, rotateTokenKey } from '@podless/identity'
+import { parseDuration } from './duration.ts'
+import { CliError, EXIT } from './exit.ts'
+import { type OutputFormat, printJson, printLines } from './output.ts'
+import { readServerAccess, ServerClient } from './server-client.ts'
+
+export interface RotateOptions {
+  readonly data: string
+  readonly overlap: string
+  readonly output: OutputFormat
+}
+
+/** Several times as long as a server takes to notice. */
+const WAIT_MS = 60_000
+const ASK_EVERY_MS = 200
+
+interface Rotation {
+  /** Answers until when the old key is good; undefined when it is good no more. */
+  readonly run: (
+    data: string,
+    options: { overlapSeconds: number; now: Date },
+  ) => Promise<Date | undefined>
+  /** What a server shows of the key. */
+  readonly shown: (client: ServerClient) => Promise<string>
+}
+
+const servedKey = (client: ServerClient): Promise<string> =>
+  client.publicKeyPin(spki => spki.toString('base64'))
+
+async function renewServing(data: string, { now }: { readonly now: Date }): Promise<undefined> {
+  await rotateServing(data, now)
+}
+
+const ROTATIONS: ReadonlyMap<string, Rotation> = new Map([
+  ['ca', { run: rotateAuthority, shown: servedKey }],
+  ['serving', { run: renewServing, shown: servedKey }],
+  ['token-key', { run: rotateTokenKey, shown: client => client.text('/openid/v1/jwks') }],
+])
+
+/** Rotates and prints what came of it. Throws a CliError; then the folder is as it was, or the server is behind it. */
+export async function rotate(what: string, options: RotateOptions): Promise<void> {
+  const rotation = ROTATIONS.get(what)
+  if (rotation === undefined) {
+    const known = [...ROTATIONS.keys()].join(', ')
+    throw new CliError(
+      EXIT.usage,
+      `there is no ${JSON.stringify(what)} to rotate; there are ${known}`,
+    )
+  }
+  const overlapSeconds = parseDuration(options.overlap, '--overlap')
+  const data = resolve(options.data)
+  await mustHoldKeys(data)
+  const client = await runningServer(data)
+  const before = client === undefined ? undefined : await rotation.shown(client)
+  const until = await explained(() => rotation.run(data, { overlapSeconds, now: new Date() }))
+  if (client !== undefined) await change(() => rotation.shown(client), before)
+  client?.close()
+  print(what, { until, isServed: client !== undefined }, options.output)
+}
+
+async function mustHoldKeys(data: string): Promise<void> {
+  try {
+    await access(join(data, 'pki', 'ca.crt'))
+  } catch (error) {
+    throw new CliError(
+      EXIT.data,
+      `${data} holds no keys yet; start the server there once with podless up, or name its folder with --data`,
+      { cause: error },
+    )
+  }
+}
+
+/** Undefined when none runs on the folder: then the next one takes up the keys when it starts. */
+async function runningServer(data: string): Promise<ServerClient | undefined> {
+  try {
+    const client = new ServerClient(await readServerAccess(join(data, 'admin.kubeconfig')))
+    await client.text('/livez')
+    return client
+  } catch (error) {
+    if (error instanceof CliError) return undefined
+    throw error
+  }
+}
+
+async function explained<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (error instanceof PkiError) throw new CliError(EXIT.data, error.message, { cause: error })
+    throw error
+  }
+}
+
+async function change(shown: () => Promise<string>, before: string | undefined): Promise<void> {
+  const deadline = performance.now() + WAIT_MS
+  while ((await shown()) === before) {
+    if (performance.now() > deadline)
+      throw new CliError(
+        EXIT.unavailable,
+        'the new keys are in place, but the server has not taken them up; its log says why, and SIGHUP lets it try again',
+      )
+    await new Promise(done => setTimeout(done, ASK_EVERY_MS))
+  }
+}
+
+function print(
+  what: string,
+  { until, isServed }: { until: Date | undefined; isServed: boolean },
+  output: OutputFormat,
+): void {
+  if (output === 'json') {
+    const end = until === undefined ? {} : { oldKeyGoodUntil: until.toISOString() }
+    printJson({ rotated: what, takenUp: isServed, ...end })
+    return
+  }
+  const taken = isServed ? 'the server uses it' : 'the next podless up uses it'
+  const overlap =
+    until === undefined ? '' : `; what the old one signed is good until ${until.toISOString()}`
+  printLines([`${what} rotated: ${taken}${overlap}`])
+}

@@ -1,0 +1,32 @@
+// The files of DIR/pki: read whole or not there, written whole or not at all, 0600. Called by ca.ts and rotation.ts.
+
+import { open, readFile, rename } from 'node:fs/promises'
+
+/** A folder of keys that cannot be used as it is: half of it is missing, or it is not ours to read. */
+export class PkiError extends Error {
+  override readonly name = 'PkiError'
+}
+
+/** The file's text; undefined when it is not there. */
+export async function readPkiFile(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw new PkiError(`cannot read ${path}`, { cause: error })
+  }
+}
+
+/** Durable and atomic: a crash leaves the old file or the new one. */
+export async function writePkiFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.new`
+  const file = await open(temporary, 'w', 0o600)
+  try {
+    await file.chmod(0o600)
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+}
