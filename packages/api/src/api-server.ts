@@ -10,7 +10,6 @@ import {
   createStorage,
   openCacher,
   type Storage,
-  type StoredObject,
 } from '@podless/storage'
 import { AdmissionChain } from './admission/chain.ts'
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts'
@@ -40,6 +39,7 @@ import { startServiceAccountTokens } from './controllers/service-account-token.t
 import { normalizeObject } from './decode.ts'
 import { Discovery } from './discovery/discovery.ts'
 import { OpenApi } from './discovery/openapi.ts'
+import { feed } from './feed.ts'
 import { type ChainState, handle } from './handler-chain.ts'
 import { Health } from './health.ts'
 import type { Log } from './log.ts'
@@ -50,7 +50,7 @@ import type { Resource, Services } from './resource.ts'
 import { builtinResources } from './resources/index.ts'
 import { type Listener, listen, type TlsMaterial } from './server.ts'
 import { ClusterIpAllocator } from './service-addresses.ts'
-import { decodeStored, keyOf, prefixOf } from './stored-form.ts'
+import { decodeStored, keyOf } from './stored-form.ts'
 import { UserLimits } from './user-limits.ts'
 import { removedVmStep } from './vm/removed-vm.ts'
 import { withVmTokens } from './vm/vm-authenticator.ts'
@@ -137,7 +137,7 @@ async function startBehind(
   behind: Behind,
   serve: (state: ChainState) => void,
 ): Promise<ApiServer> {
-  const { config, backend, now, onFatal } = options
+  const { config, backend, log, now, onFatal } = options
   const cacher = await openCacher(backend, { now: () => performance.now(), onFatal })
   const storage = createStorage(backend, cacher)
   behind.storage = storage
@@ -147,7 +147,8 @@ async function startBehind(
   const webhooks = webhookClient(config, objects, registry)
   const addresses = new ClusterIpAllocator(config.serviceClusterIpRange, randomBelow)
   const authorizer = new RbacAuthorizer()
-  feed(cacher, registry, addresses, authorizer)
+  const resourceOf = (gvr: GroupVersionResource): Resource => must(registry, gvr)
+  feed({ cacher, resourceOf, addresses, authorizer, log, onFatal })
 
   const advertised = (): string => config.advertise ?? `${reachable(config.bind)}:${listener.port}`
   const metrics = new Metrics()
@@ -397,51 +398,6 @@ function must(registry: Registry, gvr: GroupVersionResource): Resource {
 
 const core = (registry: Registry, resource: string): Resource =>
   must(registry, { group: '', version: 'v1', resource })
-
-/** Keeps the in-memory views of Services and RBAC equal to the cache, in the same tick as its events. */
-function feed(
-  cacher: Cacher,
-  registry: Registry,
-  addresses: ClusterIpAllocator,
-  authorizer: RbacAuthorizer,
-): void {
-  const watch = (
-    resource: Resource,
-    apply: (obj: KubeObject, deleted: boolean, previous?: KubeObject) => void,
-  ): void => {
-    const decode = (stored: StoredObject): KubeObject => decodeStored(stored, resource)
-    const known = new Map<string, StoredObject>()
-    cacher.watch({
-      prefix: prefixOf(resource, ''),
-      initialEvents: 'unmarked',
-      sink: {
-        onEvents: items => {
-          for (const item of items) {
-            if (item.type === 'INITIAL_EVENTS_END') continue
-            const { type, object, previous } = item
-            if (type === 'DELETED') known.delete(object.key)
-            else known.set(object.key, object)
-            apply(decode(object), type === 'DELETED', previous && decode(previous))
-          }
-        },
-        onEnd: reason => {
-          if (reason !== 'expired' && reason !== 'slow') return
-          // What went while nobody looked has no event: a role that is gone must not allow any more.
-          for (const stored of known.values()) {
-            if (cacher.get(stored.key)?.header.uid !== stored.header.uid)
-              apply(decode(stored), true)
-          }
-          watch(resource, apply)
-        },
-      },
-    })
-  }
-  watch(core(registry, 'services'), (...change) => addresses.apply(...change))
-  for (const resource of ['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings']) {
-    const rbac = must(registry, { group: 'rbac.authorization.k8s.io', version: 'v1', resource })
-    watch(rbac, (obj, deleted) => (deleted ? authorizer.remove(obj) : authorizer.set(obj)))
-  }
-}
 
 function startLoops(
   { log, issuer }: ApiServerOptions,

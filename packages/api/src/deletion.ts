@@ -10,7 +10,7 @@ import {
   notFound,
   type ObjectMeta,
 } from '@podless/apimachinery'
-import type { Storage, StoredObject } from '@podless/storage'
+import type { Storage, StoredObject, TryUpdate } from '@podless/storage'
 import type { Resource } from './resource.ts'
 import {
   convertForStorage,
@@ -38,6 +38,8 @@ export interface DeletionRequest {
   readonly now: () => Date
   /** True for loops, which care for metadata only and need no webhook to convert the rest. */
   readonly unconverted?: boolean
+  /** Stops it while nothing is stored. */
+  readonly signal?: AbortSignal
   /** Agrees to the deletion of exactly this state, or throws. */
   readonly check?: (live: KubeObject) => Promise<void> | void
 }
@@ -47,9 +49,9 @@ export async function deleteStored(
   storage: Storage,
   request: DeletionRequest,
 ): Promise<DeleteOutcome> {
-  const { resource, key, name, options, now, check, unconverted = false } = request
+  const { resource, key, name, options, now, check, unconverted = false, signal } = request
   let outcome: DeleteOutcome | undefined
-  const result = await storage.update(key, async current => {
+  const decide: TryUpdate = async current => {
     if (current === undefined) throw notFound(resource.gvr, name)
     const live = unconverted
       ? decodeUnconverted(current.stored, resource)
@@ -66,7 +68,8 @@ export async function deleteStored(
     return unconverted
       ? encodeUnconverted(marked, resource)
       : await convertForStorage(marked, resource)
-  })
+  }
+  const result = await storage.update(key, decide, signal === undefined ? {} : { signal })
   if (outcome === undefined || outcome.type === 'deleted' || options.dryRun) return outcome!
   return { ...outcome, stored: result.stored }
 }

@@ -112,8 +112,13 @@ export class WebhookClient {
   #agent(serverName: string, caBundle: string): Agent {
     const key = `${serverName}\n${caBundle}`
     const known = this.#agents.get(key)
-    if (known !== undefined) return known
-    if (this.#agents.size >= AGENTS_MAX) this.close()
+    if (known !== undefined) {
+      // The map's order is that of use.
+      this.#agents.delete(key)
+      this.#agents.set(key, known)
+      return known
+    }
+    this.#forgetOldest()
     const ca = caBundle === '' ? undefined : Buffer.from(caBundle, 'base64').toString()
     const agent = new Agent({
       keepAlive: true,
@@ -123,6 +128,17 @@ export class WebhookClient {
     })
     this.#agents.set(key, agent)
     return agent
+  }
+
+  /** Makes room. Calls that are under way on the agent go on. */
+  #forgetOldest(): void {
+    if (this.#agents.size < AGENTS_MAX) return
+    const [oldest] = this.#agents
+    if (oldest === undefined) return
+    const [key, agent] = oldest
+    this.#agents.delete(key)
+    for (const sockets of Object.values(agent.freeSockets))
+      for (const socket of sockets ?? []) socket.destroy()
   }
 
   #post(

@@ -17,21 +17,32 @@ import type { Objects } from './objects.ts'
 
 /** Everything stored is somebody's possible owner or dependent. */
 const ROOT = '/registry/'
-/** An owner may be of a kind that is not served yet, or one that a cache elsewhere has not seen: look again. */
-const UNKNOWN_OWNER_RETRY_MS = 1_000
 
 export function startGarbageCollector(objects: Objects, log: Log): Loop {
   const graph = new OwnerGraph()
   const collector = new Collector(objects, graph)
+  /** Whose owner is of a kind that is not served: to be judged once kinds have changed. */
+  const waiting = new Set<string>()
+  const { registry } = objects
   const loop = startLoop({
     name: 'garbage-collector',
     cacher: objects.storage.cacher,
     prefixes: [ROOT],
-    keysOf: event => graph.apply(event),
+    keysOf: event => {
+      if (event.type === 'DELETED') waiting.delete(event.object.key)
+      return graph.apply(event)
+    },
     reconcile: async key => {
-      if (!(await collector.reconcile(key))) loop.enqueue(key, UNKNOWN_OWNER_RETRY_MS)
+      const { generation } = registry
+      const isJudged = await collector.reconcile(key)
+      if (isJudged) waiting.delete(key)
+      else waiting.add(key)
+      if (!isJudged && registry.generation !== generation) loop.enqueue(key)
     },
     log,
+  })
+  registry.onChange(() => {
+    for (const key of waiting) loop.enqueue(key)
   })
   return loop
 }

@@ -3,6 +3,7 @@
 // pkg/controller/certificates/rootcacertpublisher
 
 import type { JsonObject, KubeObject } from '@podless/apimachinery'
+import { inBatches } from '../batches.ts'
 import type { Log } from '../log.ts'
 import type { Resource } from '../resource.ts'
 import { prefixOf } from '../stored-form.ts'
@@ -128,14 +129,8 @@ async function deleteContent(objects: Objects, namespace: string): Promise<LeftO
     const targets = [...objects.list(resource, namespace)].filter(
       obj => obj.metadata.deletionTimestamp === undefined,
     )
-    await Promise.all(
-      targets.map(({ metadata }) =>
-        objects.delete(
-          resource,
-          { namespace, name: metadata.name ?? '', uid: metadata.uid },
-          'Background',
-        ),
-      ),
+    await inBatches(targets, ({ metadata: { name = '', uid } }) =>
+      objects.delete(resource, { namespace, name, uid }, 'Background'),
     )
   }
   const { backend, cacher } = objects.storage

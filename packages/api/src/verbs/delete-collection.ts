@@ -2,6 +2,7 @@
 // Ref: apiserver/pkg/registry/generic/registry/store.go DeleteCollection
 
 import { StatusError } from '@podless/apimachinery'
+import { inBatches } from '../batches.ts'
 import { collectionOf, collectionOptions } from '../collection.ts'
 import type { RequestContext } from '../context.ts'
 import type { Reply } from '../exchange.ts'
@@ -9,20 +10,14 @@ import { chooseMedia, respondList } from '../respond.ts'
 import { deleteObject, deleteOptionsOf } from './delete.ts'
 import { readCollection } from './list.ts'
 
-/** Deletions under way at once. Ref: DeleteCollectionWorkers, sized so that one batch shares one sync. */
-const PARALLEL = 64
-
 export async function deleteCollection(ctx: RequestContext): Promise<Reply> {
   chooseMedia(ctx)
   const listOptions = collectionOptions(ctx)
   const options = await deleteOptionsOf(ctx)
   const answer = await readCollection(ctx, collectionOf(ctx, listOptions), listOptions)
-  for (let i = 0; i < answer.items.length; i += PARALLEL) {
-    const batch = answer.items.slice(i, i + PARALLEL)
-    await Promise.all(
-      batch.map(({ header }) => deleteOne(ctx, header.namespace, header.name, options)),
-    )
-  }
+  await inBatches(answer.items, ({ header }) =>
+    deleteOne(ctx, header.namespace, header.name, options),
+  )
   return respondList(ctx, answer)
 }
 

@@ -68,6 +68,7 @@ export async function deleteObject(
       name,
       options,
       now: server.now,
+      signal: ctx.request.signal,
       check,
     })
     if (outcome.type === 'deleted' && !options.dryRun) {
