@@ -17,6 +17,7 @@ import {
   notFound,
   type ObjectMeta,
   OPTIMISTIC_LOCK_MESSAGE,
+  parseResourceVersion,
   required,
   StatusError,
   type ValidateObjectOptions,
@@ -130,14 +131,28 @@ async function putNew(ctx: RequestContext, obj: KubeObject, write: WriteOptions)
   return { object: obj, stored, created: true }
 }
 
+/**
+ * Takes off what no client decides, before anybody can own it.
+ * Ref: apiserver/pkg/registry/rest/meta.go WipeObjectMetaSystemFields
+ */
+export function wipeSystemMetadata({ metadata }: KubeObject): void {
+  for (const field of SYSTEM_FIELDS) delete metadata[field]
+}
+
+const SYSTEM_FIELDS = [
+  'creationTimestamp',
+  'uid',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'selfLink',
+] as const
+
 /** Ref: apiserver/pkg/registry/rest/meta.go FillObjectMetaSystemFields */
 function fillSystemMetadata(ctx: RequestContext, obj: KubeObject): void {
   const { metadata } = obj
+  wipeSystemMetadata(obj)
   if (ctx.resource.namespaced) metadata.namespace = ctx.info.namespace
   else delete metadata.namespace
-  delete metadata.deletionTimestamp
-  delete metadata.deletionGracePeriodSeconds
-  delete metadata.selfLink
   metadata.creationTimestamp = timestamp(ctx.server.now())
   metadata.uid = randomUUID()
   if ((metadata.name ?? '') === '' && (metadata.generateName ?? '') !== '') {
@@ -358,6 +373,7 @@ function checkRevision(ctx: RequestContext, sent: KubeObject, live: KubeObject):
   const revision = sent.metadata.resourceVersion ?? ''
   if (revision !== '' && revision !== '0') {
     if (revision === live.metadata.resourceVersion) return
+    parseResourceVersion(revision, 'write')
     throw conflict(resource.gvr, info.name, OPTIMISTIC_LOCK_MESSAGE)
   }
   if (resource.strategy.allowUnconditionalUpdate === true) return
