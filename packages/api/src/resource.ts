@@ -103,8 +103,9 @@ export interface Authorizer {
   ): { resourceRules: JsonValue[]; nonResourceRules: JsonValue[]; incomplete: boolean }
 }
 
-/** ClusterIP allocation. */
+/** Allocation of ClusterIPs and node ports. */
 export interface ServiceAddresses {
+  readonly nodePorts: NodePorts
   /** Reserves `ip`, or any free one of the family. The error says that it is taken, out of range, or that all are. */
   allocate(
     family: 'IPv4' | 'IPv6',
@@ -113,6 +114,13 @@ export interface ServiceAddresses {
   ): { ip: string } | { error: string }
   /** Does nothing when the address is another holder's by now. Holders are uids. */
   release(ip: string, holder?: string): void
+}
+
+export interface NodePorts {
+  /** Reserves `port`, or any free one. Succeeds when the holder, a uid, has it. The error says why it cannot be. */
+  allocate(holder: string, port?: number): { port: number } | { error: string }
+  /** Does nothing when the port is another holder's. */
+  release(port: number, holder: string): void
 }
 
 /**

@@ -1,8 +1,10 @@
-// ClusterIP allocation from one range. What is taken is read from the Services themselves, so nothing else is stored.
+// ClusterIP allocation from one range, and the node ports. What is taken is read from the Services themselves, so nothing
+// else is stored.
 // Called by the Service strategy through Services; fed by the cache. Ref: kubernetes/pkg/registry/core/service/ipallocator
 
 import { BlockList, isIP } from 'node:net'
 import { isObject, type KubeObject } from '@podless/apimachinery'
+import { NodePortAllocator } from './node-ports.ts'
 import type { ServiceAddresses } from './resource.ts'
 
 interface Range {
@@ -20,11 +22,13 @@ export class ClusterIpAllocator implements ServiceAddresses {
   /** Address -> the uid of the Service that holds it, from its allocation on. */
   readonly #taken = new Map<string, string>()
   readonly #reserved = new Set<string>()
+  readonly nodePorts: NodePortAllocator
 
   /** `cidr` is IPv4. `random` returns integers below its argument. */
   constructor(cidr: string, random: (below: number) => number) {
     this.#range = parseRange(cidr)
     this.#random = random
+    this.nodePorts = new NodePortAllocator(random)
     this.#reserved.add(formatIp(this.#range.base))
     this.#reserved.add(formatIp(this.#range.base + this.#range.size - 1))
   }
@@ -49,6 +53,7 @@ export class ClusterIpAllocator implements ServiceAddresses {
 
   /** A Service as stored, or gone; `previous` is what it was before. */
   apply(service: KubeObject, deleted: boolean, previous?: KubeObject): void {
+    this.nodePorts.apply(service, deleted, previous)
     const uid = service.metadata.uid ?? ''
     const held = addressesOf(service)
     const given = previous === undefined ? [] : addressesOf(previous)

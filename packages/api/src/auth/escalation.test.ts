@@ -47,7 +47,11 @@ function context(rules: JsonValue[], roles: KubeObject[] = [], user = eve): Rule
       list: unused,
       authorizer,
       tokens: { audiences: [], issue: unused, review: unused },
-      serviceAddresses: { allocate: unused, release: unused },
+      serviceAddresses: {
+        allocate: unused,
+        release: unused,
+        nodePorts: { allocate: unused, release: unused },
+      },
     },
   }
 }

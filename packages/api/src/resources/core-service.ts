@@ -1,5 +1,4 @@
-// Services: defaults, and addresses out of the service range. Part of core.ts.
-// No node forwards traffic here: node ports are kept when given and never chosen.
+// Services: defaults, and addresses out of the service range. Part of core.ts; calls core-service-node-ports.ts.
 // Ref: kubernetes/pkg/registry/core/service
 
 import { isIP } from 'node:net'
@@ -14,6 +13,7 @@ import type { Resource, RuleContext, Strategy } from '../resource.ts'
 import { builtin, nodeOnly } from './builtin.ts'
 import { AGE, column, formatLabels, NAME, textColumn } from './columns.ts'
 import { endpoints } from './core-endpoints.ts'
+import { allocateNodePorts, keepNodePorts, releaseNodePorts } from './core-service-node-ports.ts'
 import {
   addressChangeErrors,
   HEADLESS,
@@ -122,6 +122,17 @@ function allocate(obj: KubeObject, ctx: RuleContext): void {
   spec.clusterIP = got[0] ?? ''
 }
 
+/** An address that was reserved goes back when the node ports cannot be had. */
+function prepareReachable(obj: KubeObject, ctx: RuleContext): void {
+  prepareAddresses(obj, ctx)
+  try {
+    allocateNodePorts(obj, undefined, ctx)
+  } catch (error) {
+    release(obj, ctx)
+    throw error
+  }
+}
+
 function prepareAddresses(obj: KubeObject, ctx: RuleContext): void {
   const spec = ensureObject(obj, 'spec')
   joinClusterIps(spec)
@@ -133,6 +144,7 @@ function prepareAddresses(obj: KubeObject, ctx: RuleContext): void {
 
 /** What an update leaves out keeps its allocated value. Ref: service/storage/storage.go patchAllocatedValues */
 function keepAllocated(obj: KubeObject, old: KubeObject): void {
+  keepNodePorts(obj, old)
   const spec = ensureObject(obj, 'spec')
   if (isExternal(obj)) {
     if (isExternal(old)) return
@@ -150,16 +162,6 @@ function keepAllocated(obj: KubeObject, old: KubeObject): void {
     if (empty && oldSpec[field] !== undefined) spec[field] = oldSpec[field]
   }
   for (const field of ['ipFamilies', 'ipFamilyPolicy'] as const) spec[field] ??= oldSpec[field]
-  if (reachesNodes(obj) && reachesNodes(old)) keepNodePorts(spec, oldSpec)
-}
-
-function keepNodePorts(spec: JsonObject, oldSpec: JsonObject): void {
-  const identity = (port: JsonObject) => `${textAt(port, 'protocol')}/${numberAt(port, 'port')}`
-  const before = new Map(objectsAt(oldSpec, 'ports').map(port => [identity(port), port]))
-  for (const port of objectsAt(spec, 'ports') as readonly JsonObject[]) {
-    const kept = numberAt(before.get(identity(port)), 'nodePort')
-    if ((numberAt(port, 'nodePort') ?? 0) === 0 && kept !== undefined) port.nodePort = kept
-  }
 }
 
 function release(obj: KubeObject, ctx: RuleContext): void {
@@ -167,6 +169,7 @@ function release(obj: KubeObject, ctx: RuleContext): void {
   for (const ip of textsAt(obj, 'spec.clusterIPs')) {
     if (isIP(ip) !== 0) ctx.services.serviceAddresses.release(ip, obj.metadata.uid)
   }
+  releaseNodePorts(obj, undefined, ctx)
 }
 
 const strategy: Strategy = {
@@ -174,19 +177,23 @@ const strategy: Strategy = {
   default: setDefaults,
   prepareForCreate: (obj, ctx) => {
     obj.status = { loadBalancer: {} }
-    prepareAddresses(obj, ctx)
+    prepareReachable(obj, ctx)
   },
   prepareForUpdate: (obj, old, ctx) => {
     keepAllocated(obj, old)
     // The address of a Service that becomes ExternalName is free once that is stored, not before.
-    if (isExternal(old) && !isExternal(obj)) prepareAddresses(obj, ctx)
-    else if (!isExternal(obj)) joinClusterIps(ensureObject(obj, 'spec'))
+    if (isExternal(old) && !isExternal(obj)) prepareReachable(obj, ctx)
+    else if (!isExternal(obj)) {
+      joinClusterIps(ensureObject(obj, 'spec'))
+      allocateNodePorts(obj, old, ctx)
+    }
   },
   validate: obj => serviceErrors(obj),
   validateUpdate: (obj, old) => [...addressChangeErrors(obj, old), ...serviceErrors(obj)],
   release,
   releaseUpdate: (obj, old, ctx) => {
     if (isExternal(old)) release(obj, ctx)
+    else releaseNodePorts(obj, old, ctx)
   },
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { StatusError } from '@podless/apimachinery'
+import { NodePortAllocator } from '../node-ports.ts'
 import type { ServiceAddresses } from '../resource.ts'
 import { circumstances, create, find, make, row, update } from './rehearsal.ts'
 
@@ -118,6 +119,7 @@ function addressPool(): ServiceAddresses & { readonly taken: Set<string> } {
       return { ip: wanted }
     },
     release: ip => void taken.delete(ip),
+    nodePorts: new NodePortAllocator(() => 0),
   }
 }
 

@@ -23,7 +23,11 @@ const CONTEXT: RuleContext = {
     list: unused,
     authorizer: { authorize: unused, rulesFor: unused },
     tokens: { audiences: [], issue: unused, review: unused },
-    serviceAddresses: { allocate: unused, release: unused },
+    serviceAddresses: {
+      allocate: unused,
+      release: unused,
+      nodePorts: { allocate: unused, release: unused },
+    },
   },
 }
 

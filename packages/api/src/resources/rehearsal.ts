@@ -44,7 +44,11 @@ export function circumstances(given: Circumstances = {}): RuleContext {
         authorize: ({ verb, name = '' }) => ({ allowed: allowed(verb, name), reason: '' }),
         rulesFor: unused,
       },
-      serviceAddresses: given.addresses ?? { allocate: unused, release: unused },
+      serviceAddresses: given.addresses ?? {
+        allocate: unused,
+        release: unused,
+        nodePorts: { allocate: unused, release: unused },
+      },
     },
   }
 }

@@ -56,7 +56,11 @@ function context(options: { user?: UserInfo; objects?: Record<string, KubeObject
       list: unused,
       authorizer,
       tokens,
-      serviceAddresses: { allocate: unused, release: unused },
+      serviceAddresses: {
+        allocate: unused,
+        release: unused,
+        nodePorts: { allocate: unused, release: unused },
+      },
     },
   }
   return { ctx, issued }
