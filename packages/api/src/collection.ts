@@ -10,14 +10,8 @@ import {
 import type { Predicate, StoredObject } from '@podless/storage'
 import type { RequestContext } from './context.ts'
 import type { Resource } from './resource.ts'
-import {
-  decodeStored,
-  decodeUnconverted,
-  isReadable,
-  keyOf,
-  prefixOf,
-  servedForm,
-} from './stored-form.ts'
+import { recall, remember } from './served-memo.ts'
+import { decodeStored, decodeUnconverted, isReadable, keyOf, prefixOf } from './stored-form.ts'
 
 export interface Collection {
   /** With trailing slash. */
@@ -40,7 +34,8 @@ export function collectionOptions(ctx: RequestContext): ListOptions {
 export function collectionOf(ctx: RequestContext, options: ListOptions): Collection {
   const { resource, info } = ctx
   const { labelSelector, fieldSelector } = options
-  checkFieldLabels(fieldSelector, resource.selectableFields)
+  const custom = resource.crd === undefined ? undefined : resource
+  checkFieldLabels(fieldSelector, resource.selectableFields, custom)
   const single = info.name === '' ? singleName(fieldSelector) : info.name
   const namespace =
     info.namespace === '' ? singleNamespace(resource, fieldSelector) : info.namespace
@@ -75,12 +70,11 @@ function fieldOf(stored: StoredObject, resource: Resource, field: string): strin
   // Who selects among converted objects converts them first; this cannot wait, and must not fail inside the cache.
   if (!isReadable(stored, resource))
     return resource.selectableFields.get(field)?.(decodeUnconverted(stored, resource)) ?? ''
-  const memoKey = `fields:${servedForm(resource)}`
-  let fields = stored.memo.get(memoKey) as Map<string, string> | undefined
+  let fields = recall(stored, 'fields', resource) as Map<string, string> | undefined
   if (fields === undefined) {
     const obj = decodeStored(stored, resource)
     fields = new Map([...resource.selectableFields].map(([name, read]) => [name, read(obj)]))
-    stored.memo.set(memoKey, fields)
+    remember(stored, 'fields', resource, fields)
   }
   return fields.get(field) ?? ''
 }

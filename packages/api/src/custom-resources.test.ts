@@ -200,3 +200,91 @@ test('a CRD that borrows a built-in name neither replaces the resource nor takes
   const { metadata } = (await send('GET', other.crd)).json() as { metadata: JsonObject }
   assert.equal(metadata.deletionTimestamp, undefined)
 })
+
+test('a watch ends when the schema changes, and goes on when anything else of the CRD does', async () => {
+  const kind = await define('watch.example.com', [version('v1', objectOf({ spec: objectOf({}) }))])
+  let seen = ''
+  const stream = await client.watch({ path: `${kind.path()}?watch=true` }, bytes => {
+    seen += bytes.toString()
+  })
+  await send('PATCH', kind.crd, { metadata: { labels: { a: 'b' } } })
+  await send('POST', kind.path(), mug(kind, 'm', { spec: {} }))
+  await until(async () => seen.includes('"name":"m"'))
+  const grown = objectOf({ spec: objectOf({ d: { type: 'string', default: 'x' } }) })
+  await send('PATCH', kind.crd, { spec: { versions: [version('v1', grown)] } })
+  await stream.ended
+  assert.equal(seen.split('"type":').length, 2)
+})
+
+test('discovery shows the names a CRD has got, which are not all that it asks for', async () => {
+  const kind = await define('names.example.com', [version('v1', objectOf({}))])
+  const names = { plural: 'jugs', kind: 'Jug', shortNames: ['j'] }
+  await send('PATCH', kind.crd, { spec: { names: { shortNames: ['m', 'mg'] } } })
+  const made = await send('POST', CRDS, {
+    metadata: { name: 'jugs.names.example.com' },
+    spec: { group: kind.group, scope: 'Cluster', names, versions: [version('v1', objectOf({}))] },
+  })
+  assert.equal(made.status, 201)
+  const jugs = `/apis/${kind.group}/v1/jugs`
+  await until(async () => (await send('GET', jugs)).status === 200)
+  await send('PATCH', `${CRDS}/jugs.${kind.group}`, {
+    spec: { names: { shortNames: ['m', 'mg', 'k'] } },
+  })
+  await until(async () => {
+    const { status } = (await send('GET', `${CRDS}/jugs.${kind.group}`)).json()
+    const { conditions } = status as { conditions: { message: string }[] }
+    return conditions.some(
+      ({ message }) => message === '["m" is already in use, "mg" is already in use]',
+    )
+  })
+  const { resources } = (await send('GET', `/apis/${kind.group}/v1`)).json() as {
+    resources: { name: string; shortNames?: string[] }[]
+  }
+  assert.deepEqual(resources.find(({ name }) => name === 'jugs')?.shortNames, ['j'])
+})
+
+test('nothing but lists and watches reaches over all namespaces', async () => {
+  const group = 'spaces.example.com'
+  const made = await send('POST', CRDS, {
+    metadata: { name: `mugs.${group}` },
+    spec: {
+      group,
+      scope: 'Namespaced',
+      names: { plural: 'mugs', kind: 'Mug' },
+      versions: [version('v1', objectOf({}))],
+    },
+  })
+  assert.equal(made.status, 201)
+  const mugs = `/apis/${group}/v1/mugs`
+  await until(async () => (await send('GET', mugs)).status === 200)
+  const mugless = { apiVersion: `${group}/v1`, kind: 'Mug', metadata: { name: 'm' } }
+  assert.equal((await send('POST', mugs, mugless)).status, 404)
+  assert.equal((await send('DELETE', mugs)).status, 404)
+  const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'm' } }
+  assert.equal((await send('POST', '/api/v1/configmaps', map)).status, 405)
+  assert.equal((await send('DELETE', '/api/v1/configmaps')).status, 405)
+})
+
+test('scale is an error while no replicas are set, and a patch of it must set them', async () => {
+  const replicas = objectOf({ replicas: { type: 'integer' } })
+  const scale = { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' }
+  const kind = await define('unset.example.com', [
+    version('v1', objectOf({ spec: replicas, status: replicas }), { subresources: { scale } }),
+  ])
+  await send('POST', kind.path(), mug(kind, 'm', { spec: {} }))
+  const path = `${kind.path()}/m/scale`
+  const shown = await send('GET', path)
+  assert.equal(shown.status, 500)
+  assert.match(
+    String(shown.json().message),
+    /the spec replicas field ".spec.replicas" does not exist/,
+  )
+  const labelled = await send('PATCH', path, { metadata: { labels: { a: 'b' } } })
+  assert.equal(labelled.status, 400)
+  assert.match(
+    String(labelled.json().message),
+    /the spec replicas field ".spec.replicas" cannot be empty/,
+  )
+  assert.equal((await send('PATCH', path, { spec: { replicas: 3 } })).status, 200)
+  assert.deepEqual((await send('GET', path)).json().spec, { replicas: 3 })
+})

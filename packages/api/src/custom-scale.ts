@@ -7,6 +7,7 @@ import {
   builtinSchema,
   type FieldError,
   goTypeName,
+  internalError,
   invalidValue,
   isObject,
   type JsonObject,
@@ -106,7 +107,8 @@ export function scaleDoor(paths: ScalePaths): VirtualSubresource {
     get schema(): SchemaNode {
       return builtinSchema(GVK)!
     },
-    get: parent => scaleOf(paths, parent),
+    get: parent => shownScale(paths, parent),
+    before: parent => scaleOf(paths, parent, replicasOf(paths, parent) ?? UNSET),
     update: (body, parent) => applyScale(paths, body, parent),
   }
 }
@@ -116,9 +118,19 @@ function orRefuse<T>(found: Read<T>): T | undefined {
   return found.value
 }
 
-function scaleOf(paths: ScalePaths, parent: KubeObject): KubeObject {
+const replicasOf = (paths: ScalePaths, parent: KubeObject): number | undefined =>
+  orRefuse(readInteger(parent, paths.specReplicasPath))
+
+/** Throws 500 where no replicas are set, as upstream does. */
+function shownScale(paths: ScalePaths, parent: KubeObject): KubeObject {
+  const wanted = replicasOf(paths, parent)
+  if (wanted !== undefined) return scaleOf(paths, parent, wanted)
+  const at = JSON.stringify(paths.specReplicasPath)
+  throw internalError(`the spec replicas field ${at} does not exist`)
+}
+
+function scaleOf(paths: ScalePaths, parent: KubeObject, wanted: number): KubeObject {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = parent.metadata
-  const wanted = orRefuse(readInteger(parent, paths.specReplicasPath)) ?? 0
   const { labelSelectorPath } = paths
   const text = labelSelectorPath === undefined ? '' : orRefuse(readText(parent, labelSelectorPath))
   return {

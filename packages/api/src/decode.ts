@@ -7,6 +7,7 @@ import {
   badRequest,
   bareMediaType,
   bodyFormat,
+  cannotBeHandled,
   checkConvertible,
   DecodeError,
   decodeObject,
@@ -64,7 +65,9 @@ export async function decodeBody(
       `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersionOf(gvk)})`,
     )
   }
-  const unknown = builtin ? [] : shapeCustom(resource, object, badRequest)
+  const unknown = builtin
+    ? []
+    : shapeCustom(resource, object, why => cannotBeHandled(sent, gvk.kind, why))
   const problems = [...strictErrors, ...unknown]
   if (validation === 'Strict' && problems.length > 0)
     throw strictDecodingFailure(sent, gvk.kind, problems)

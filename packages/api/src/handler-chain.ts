@@ -18,7 +18,7 @@ import type { AuthorizationRequest, Resource, Subresource, UserInfo } from './re
 import { encodeValue } from './respond.ts'
 import { queryOf } from './url-query.ts'
 import type { UserLimits } from './user-limits.ts'
-import { isRouted, verbFor } from './verbs/verb.ts'
+import { isRouted, needsNamespace, verbFor } from './verbs/verb.ts'
 import { Warnings } from './warnings.ts'
 
 export interface ChainState extends ServerState {
@@ -183,14 +183,13 @@ function lookup({ registry }: ChainState, info: RequestInfo): Served | undefined
   return { resource, subresource }
 }
 
-function isOutOfScope(
-  resource: Resource,
-  { namespace, name, resource: plural }: RequestInfo,
-): boolean {
+function isOutOfScope(resource: Resource, info: RequestInfo): boolean {
+  const { namespace, name, resource: plural } = info
   // A Namespace is in itself alone: below another one, rights in that one would reach it.
   const isOwnNamespace = plural === 'namespaces' && name === namespace
   if (!resource.namespaced) return namespace !== '' && !isOwnNamespace
-  return namespace === '' && name !== ''
+  if (name !== '') return namespace === ''
+  return resource.crd !== undefined && needsNamespace(info, resource)
 }
 
 /** A Status as an answer, with the headers some reasons carry. */

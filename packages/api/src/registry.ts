@@ -12,6 +12,7 @@ const keyOf = (gvr: GroupVersionResource): string => `${gvr.group}/${gvr.version
 export class Registry {
   #byKey: ReadonlyMap<string, Resource> = new Map()
   readonly #listeners = new Set<ChangeListener>()
+  readonly #ownerListeners = new Map<string, Set<ChangeListener>>()
   #generation = 0
 
   /** Rises with every change: views of the registry (discovery, OpenAPI) are valid for one generation. */
@@ -68,6 +69,30 @@ export class Registry {
     this.#byKey = next
     this.#generation += 1
     for (const listener of this.#listeners) listener()
+    for (const listener of [...(this.#ownerListeners.get(owner) ?? [])]) listener()
+  }
+
+  /**
+   * Calls back once when `resource` is no longer served as it is: its CRD has another spec, or is gone. Returns what
+   * takes the listener away.
+   */
+  onRetired(resource: Resource, listener: ChangeListener): () => void {
+    const owner = resource.crd ?? ''
+    const listeners = this.#ownerListeners.get(owner) ?? new Set()
+    this.#ownerListeners.set(owner, listeners)
+    const forget = (): void => {
+      listeners.delete(check)
+      if (listeners.size === 0 && this.#ownerListeners.get(owner) === listeners)
+        this.#ownerListeners.delete(owner)
+    }
+    const check = (): void => {
+      if (this.lookup(resource.gvr)?.edition === resource.edition) return
+      forget()
+      listener()
+    }
+    listeners.add(check)
+    check()
+    return forget
   }
 
   /** Calls back after each change until the returned function is called. */

@@ -5,12 +5,9 @@
 import {
   apiVersionOf,
   type CustomResourceSchema,
-  compileJsonPath,
   customResourceSchema,
   isObject,
   type JsonObject,
-  type JsonPath,
-  type JsonValue,
   type KubeObject,
   parseApiVersion,
   type SchemaNode,
@@ -21,9 +18,10 @@ import {
   type ConversionWebhook,
   convertObjects,
 } from './conversion-webhook.ts'
+import { customColumns, type PrinterColumn } from './custom-columns.ts'
 import { type ScalePaths, scaleDoor, scaleErrors } from './custom-scale.ts'
-import type { Column, Resource, ResourceVerb, StoredSubresource, Subresource } from './resource.ts'
-import { ageOf, NAME } from './resources/columns.ts'
+import { finalizerWarnings } from './finalizer-warnings.ts'
+import type { Resource, ResourceVerb, StoredSubresource, Subresource } from './resource.ts'
 
 /** The parts of a CRD version that serving needs, as the API spells them. */
 export interface CrdVersion extends JsonObject {
@@ -36,15 +34,6 @@ export interface CrdVersion extends JsonObject {
   subresources?: { status?: JsonObject; scale?: ScalePaths }
   additionalPrinterColumns?: PrinterColumn[]
   selectableFields?: { jsonPath: string }[]
-}
-
-interface PrinterColumn extends JsonObject {
-  name: string
-  type: Column['type']
-  format?: string
-  description?: string
-  priority?: number
-  jsonPath: string
 }
 
 export interface CrdSpec extends JsonObject {
@@ -129,7 +118,8 @@ function resourceOf(
   source: CrdSource,
 ): Resource {
   const spec = crd.spec as CrdSpec
-  const { names, group } = spec
+  const { group } = spec
+  const names = acceptedNames(crd)
   const storageVersion = spec.versions.find(({ storage }) => storage)?.name ?? version.name
   const schema = (): CustomResourceSchema => schemaOf(version.name)!
   const hasStatus = version.subresources?.status !== undefined
@@ -162,12 +152,13 @@ function resourceOf(
       allowUnconditionalUpdate: false,
       validate: obj => scaleErrors(scale, obj, 'object'),
       validateUpdate: obj => scaleErrors(scale, obj, 'object'),
+      warnings: finalizerWarnings,
     },
     ...(hasStatus
       ? { merge: keepStatus, dropStatusOnCreate: (obj: KubeObject) => void delete obj.status }
       : {}),
     subresources: subresourcesOf(version, hasStatus),
-    columns: columnsOf(version),
+    columns: customColumns(version.additionalPrinterColumns),
     selectableFields: selectableFieldsOf(version),
     crd: crd.metadata.name ?? '',
     ...storedForms(crd, version, shape, schemaOf),
@@ -179,6 +170,14 @@ function resourceOf(
     enumerable: true,
     get: () => rawSchemaOf(source.load(), version.name) ?? {},
   })
+}
+
+/** What the CRD got of the names it asks for. Ref: customresource_handler.go Status.AcceptedNames */
+function acceptedNames({ spec, status }: KubeObject): CrdSpec['names'] {
+  const asked = (spec as CrdSpec).names
+  const got = isObject(status) ? status.acceptedNames : undefined
+  const isNamed = isObject(got) && got.plural === asked.plural
+  return isNamed ? (got as CrdSpec['names']) : asked
 }
 
 const rawSchemaOf = (crd: KubeObject, version: string): JsonObject | undefined =>
@@ -333,61 +332,6 @@ function subresourcesOf(version: CrdVersion, hasStatus: boolean): ReadonlyMap<st
   }
   if (paths !== undefined) doors.set('scale', scaleDoor(paths))
   return doors
-}
-
-function columnsOf(version: CrdVersion): readonly Column[] {
-  const own = version.additionalPrinterColumns
-  if (own === undefined || own.length === 0) return [NAME, creationColumn]
-  return [NAME, ...own.map(columnOf)]
-}
-
-/** What a CRD without columns of its own shows. Ref: registry/customresource/tableconvertor */
-const creationColumn: Column = columnOf({
-  name: 'Age',
-  type: 'date',
-  jsonPath: '.metadata.creationTimestamp',
-})
-
-function columnOf({ name, type, format, description, priority, jsonPath }: PrinterColumn): Column {
-  let find: JsonPath | undefined
-  return {
-    name,
-    type,
-    ...(format === undefined ? {} : { format }),
-    description:
-      description ?? `Custom resource definition column (in JSONPath format): ${jsonPath}`,
-    ...(priority === undefined ? {} : { priority }),
-    cell: (obj, now) => {
-      find ??= finderOf(jsonPath)
-      return cellOf(find(obj) ?? [], type, now)
-    },
-  }
-}
-
-/** A path that does not parse, stored before it was checked, finds nothing. */
-function finderOf(jsonPath: string): JsonPath {
-  const compiled = compileJsonPath(jsonPath)
-  return compiled.ok ? compiled.find : () => undefined
-}
-
-/** Ref: apiextensions-apiserver/pkg/registry/customresource/tableconvertor/tableconvertor.go cellForJSONValue */
-function cellOf(values: readonly JsonValue[], type: Column['type'], now: Date): JsonValue {
-  const value = values[0]
-  if (value === undefined || value === null) return null
-  switch (type) {
-    case 'integer':
-      return typeof value === 'number' ? Math.trunc(value) : null
-    case 'number':
-      return typeof value === 'number' ? value : null
-    case 'boolean':
-      return typeof value === 'boolean' ? value : null
-    case 'string':
-      return values.length > 1 || isObject(value) || Array.isArray(value)
-        ? JSON.stringify(values.length > 1 ? values : value)
-        : String(value)
-    case 'date':
-      return typeof value === 'string' ? ageOf(value, now) : null
-  }
 }
 
 function selectableFieldsOf(version: CrdVersion): ReadonlyMap<string, (obj: KubeObject) => string> {

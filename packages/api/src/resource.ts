@@ -187,6 +187,8 @@ export interface VirtualSubresource {
   readonly verbs: readonly ResourceVerb[]
   readonly schema: SchemaNode
   readonly get?: (parent: KubeObject, ctx: RuleContext) => KubeObject
+  /** What a patch starts from, where that is not what `get` shows. */
+  readonly before?: (parent: KubeObject) => KubeObject
   readonly create?: (body: KubeObject, parent: KubeObject, ctx: RuleContext) => Promise<KubeObject>
   /** Applies a changed body to a copy of the parent (scale). */
   readonly update?: (body: KubeObject, parent: KubeObject, ctx: RuleContext) => KubeObject

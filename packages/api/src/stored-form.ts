@@ -4,6 +4,7 @@
 import { apiVersionOf, assert, cloneJson, type KubeObject } from '@podless/apimachinery'
 import { encodeObject, parseObject, type StoredObject } from '@podless/storage'
 import type { Conversion, Resource } from './resource.ts'
+import { forget, recall, remember } from './served-memo.ts'
 
 /** The key an object of this resource is stored under. */
 export function keyOf(resource: Resource, namespace: string, name: string): string {
@@ -70,19 +71,14 @@ export function decodeStored(stored: StoredObject, resource: Resource): KubeObje
   return obj
 }
 
-/** Names the form in which a resource shows stored objects: the key of whatever is kept beside one. */
-export const servedForm = ({ gvr, edition = '' }: Resource): string =>
-  `${gvr.group}/${gvr.version}/${edition}`
-
 /** The object's JSON as this resource's version serves it, shared between all who ask for it. */
 export function servedBytes(stored: StoredObject, resource: Resource): Buffer {
   if (resource.onRead === undefined && storedAsServed(stored, resource)) return stored.bytes
   if (isConverted(stored, resource)) return convertedBytes(stored, resource)
-  const memoKey = `json:${servedForm(resource)}`
-  const known = stored.memo.get(memoKey)
+  const known = recall(stored, 'json', resource)
   if (known !== undefined) return known as Buffer
   const bytes = convertBytes(stored, resource)
-  stored.memo.set(memoKey, bytes)
+  remember(stored, 'json', resource, bytes)
   return bytes
 }
 
@@ -92,17 +88,15 @@ const storedAsServed = (stored: StoredObject, resource: Resource): boolean =>
 const isConverted = (stored: StoredObject, resource: Resource): boolean =>
   resource.conversion !== undefined && !storedAsServed(stored, resource)
 
-const convertedKey = (resource: Resource): string => `converted:${servedForm(resource)}`
-
 function convertedBytes(stored: StoredObject, resource: Resource): Buffer {
-  const bytes = stored.memo.get(convertedKey(resource))
+  const bytes = recall(stored, 'converted', resource)
   assert(bytes !== undefined, `${stored.key} was read before it was converted`)
   return bytes as Buffer
 }
 
 /** False while only its webhook could say how this version shows the object. */
 export const isReadable = (stored: StoredObject, resource: Resource): boolean =>
-  !isConverted(stored, resource) || stored.memo.has(convertedKey(resource))
+  !isConverted(stored, resource) || recall(stored, 'converted', resource) !== undefined
 
 /**
  * Has a webhook convert what this version cannot show otherwise, once for each object and version. Undefined when there
@@ -127,7 +121,6 @@ async function convertMissing(
   resource: Resource,
   conversion: Conversion,
 ): Promise<void> {
-  const pendingKey = `converting:${servedForm(resource)}`
   const rest = [...missing]
   while (rest.length > 0) {
     const underWay = new Set<Promise<void>>()
@@ -135,7 +128,7 @@ async function convertMissing(
     let bytes = 0
     while (rest.length > 0 && batch.length < REVIEW_OBJECTS_MAX && bytes < REVIEW_BYTES_MAX) {
       const stored = rest.shift()!
-      const pending = stored.memo.get(pendingKey) as Promise<void> | undefined
+      const pending = recall(stored, 'converting', resource) as Promise<void> | undefined
       if (pending !== undefined) underWay.add(pending)
       else if (!isReadable(stored, resource)) {
         batch.push(stored)
@@ -143,11 +136,11 @@ async function convertMissing(
       }
     }
     const made = convertBatch(batch, resource, conversion)
-    for (const stored of batch) stored.memo.set(pendingKey, made)
+    for (const stored of batch) remember(stored, 'converting', resource, made)
     try {
       await Promise.all([...underWay, made])
     } finally {
-      for (const stored of batch) stored.memo.delete(pendingKey)
+      for (const stored of batch) forget(stored, 'converting', resource)
     }
   }
 }
@@ -159,9 +152,8 @@ async function convertBatch(
 ): Promise<void> {
   if (batch.length === 0) return
   const objects = await conversion.fromStored(batch.map(parseObject))
-  const key = convertedKey(resource)
   for (const [i, stored] of batch.entries())
-    stored.memo.set(key, Buffer.from(JSON.stringify(objects[i])))
+    remember(stored, 'converted', resource, Buffer.from(JSON.stringify(objects[i])))
 }
 
 /** decodeStored where a webhook may have to convert the object first. Throws 500. */

@@ -12,7 +12,8 @@ import type { CacheEvent, StoredObject } from '@podless/storage'
 import { partialMetadata } from './discovery/partial-metadata.ts'
 import { tableOf } from './discovery/table.ts'
 import type { Resource } from './resource.ts'
-import { decodeStored, servedBytes, servedForm } from './stored-form.ts'
+import { recall, remember } from './served-memo.ts'
+import { decodeStored, servedBytes } from './stored-form.ts'
 
 /** How one watch's frames look. */
 export interface FrameShape {
@@ -32,11 +33,11 @@ export function eventFrame(shape: FrameShape, event: CacheEvent, withColumns: bo
   const { media, resource } = shape
   if (media.as === 'Table')
     return encodeFrame(shape, event.type, tableObject(shape, event.object, withColumns))
-  const memoKey = `watch:${event.type}:${media.format}:${media.as ?? ''}:${media.asVersion ?? ''}:${servedForm(resource)}`
-  const known = event.object.memo.get(memoKey)
+  const what = `watch:${event.type}:${media.format}:${media.as ?? ''}:${media.asVersion ?? ''}`
+  const known = recall(event.object, what, resource)
   if (known !== undefined) return known as Buffer
   const frame = makeFrame(shape, event)
-  event.object.memo.set(memoKey, frame)
+  remember(event.object, what, resource, frame)
   return frame
 }
 

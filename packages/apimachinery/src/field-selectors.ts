@@ -95,17 +95,21 @@ const ALWAYS_SELECTABLE: ReadonlySet<string> = new Set(['metadata.name', 'metada
 
 /**
  * Throws 400 when the selector names a field that cannot be selected by. `selectable` has the fields besides
- * metadata.name and metadata.namespace; kinds that have any answer in other words than kinds that have none.
+ * metadata.name and metadata.namespace; built-in kinds that have any answer in other words than those that have none.
+ * `custom` is set for custom resources, of which only namespaced ones can be selected by namespace.
  */
 export function checkFieldLabels(
   selector: FieldSelector,
   selectable: { readonly size: number; has(field: string): boolean },
+  custom?: { readonly namespaced: boolean },
 ): void {
   for (const { field } of selector.requirements) {
-    if (ALWAYS_SELECTABLE.has(field) || selectable.has(field)) continue
+    if (selectable.has(field)) continue
+    const isNamespaceOfNone = custom?.namespaced === false && field === 'metadata.namespace'
+    if (ALWAYS_SELECTABLE.has(field) && !isNamespaceOfNone) continue
     const name = JSON.stringify(field)
     throw badRequest(
-      selectable.size > 0
+      selectable.size > 0 || custom !== undefined
         ? `field label not supported: ${field}`
         : `${name} is not a known field selector: only "metadata.name", "metadata.namespace"`,
     )

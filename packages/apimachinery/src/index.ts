@@ -46,6 +46,7 @@ export {
 } from './schema/crd-conversion.ts'
 export * from './schema/crd-defaults.ts'
 export * from './schema/crd-validation.ts'
+export * from './schema/crd-warnings.ts'
 export * from './schema/custom-resource.ts'
 export * from './schema/default.ts'
 export { effectiveFormat, hasFormat } from './schema/formats.ts'

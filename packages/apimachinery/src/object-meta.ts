@@ -161,8 +161,9 @@ export function validateAnnotations(
 function validateOwnerReferences(owners: readonly OwnerReference[], path: string): FieldError[] {
   const errors: FieldError[] = []
   let controller: string | undefined
-  owners.forEach((owner, index) => {
-    errors.push(...validateOwnerReference(owner, `${path}[${index}]`))
+  owners.forEach(owner => {
+    // The path names no index.
+    errors.push(...validateOwnerReference(owner, path))
     if (owner.controller !== true) return
     const current = `${owner.kind}/${owner.name}`
     if (controller === undefined) controller = current
@@ -177,14 +178,12 @@ function validateOwnerReferences(owners: readonly OwnerReference[], path: string
 function validateOwnerReference(owner: OwnerReference, path: string): FieldError[] {
   const errors: FieldError[] = []
   const apiVersion = owner.apiVersion ?? ''
-  const gv = parseApiVersion(apiVersion)
-  if (apiVersion === '') errors.push(required(`${path}.apiVersion`, 'must not be empty'))
-  else if (gv === undefined || gv.version === '') {
-    const detail = 'must be <group>/<version> or <version>'
-    errors.push(invalidValue(`${path}.apiVersion`, apiVersion, detail))
+  if ((parseApiVersion(apiVersion)?.version ?? '') === '') {
+    errors.push(invalidValue(`${path}.apiVersion`, apiVersion, 'version must not be empty'))
   }
   for (const field of ['kind', 'name', 'uid'] as const) {
-    if ((owner[field] ?? '') === '') errors.push(required(`${path}.${field}`, 'must not be empty'))
+    if ((owner[field] ?? '') !== '') continue
+    errors.push(invalidValue(`${path}.${field}`, '', 'must not be empty'))
   }
   if (apiVersion === 'v1' && owner.kind === 'Event') {
     errors.push(invalidValue(path, owner, '/v1, Kind=Event is disallowed from being an owner'))

@@ -212,4 +212,12 @@ test('checkFieldLabels() refuses unknown fields in the words of the kind', () =>
     'field label not supported: data',
   )
   checkFieldLabels(parseFieldSelector('metadata.name=a,type=b'), new Set(['type']))
+  const namespace = parseFieldSelector('metadata.namespace=a')
+  checkFieldLabels(namespace, new Map(), { namespaced: true })
+  for (const selector of [data, namespace]) {
+    assert.match(
+      refusal(() => checkFieldLabels(selector, new Map(), { namespaced: false })) ?? '',
+      /^field label not supported: (data|metadata\.namespace)$/,
+    )
+  }
 })

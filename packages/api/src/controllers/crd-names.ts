@@ -20,6 +20,12 @@ export interface NamesVerdict {
 
 const inUse = (name: string): string => `${JSON.stringify(name)} is already in use`
 
+/** Several errors stand in brackets, and each only once. Ref: apimachinery/pkg/util/errors/errors.go */
+function allInUse(names: readonly string[]): string {
+  const texts = [...new Set(names)].map(inUse)
+  return texts.length === 1 ? texts.join() : `[${texts.join(', ')}]`
+}
+
 /**
  * Decides for one CRD. `requested` is its spec.names, `before` its status.acceptedNames, `others` the accepted names of
  * every other CRD of the group.
@@ -51,7 +57,7 @@ export function acceptNames(
   else accepted.singular = singular
   const takenShort = (requested.shortNames ?? []).filter(name => resources.has(name))
   if (takenShort.length > 0)
-    refusal = { reason: 'ShortNamesConflict', message: takenShort.map(inUse).join(', ') }
+    refusal = { reason: 'ShortNamesConflict', message: allInUse(takenShort) }
   else setOrDelete(accepted, 'shortNames', requested.shortNames)
   if (kinds.has(requested.kind)) refuse('KindConflict', requested.kind)
   else accepted.kind = requested.kind

@@ -3,6 +3,7 @@
 // Ref: apiextensions-apiserver/pkg/registry/customresourcedefinition/strategy.go
 
 import {
+  crdWarnings,
   defaultCrd,
   isObject,
   type KubeObject,
@@ -73,6 +74,7 @@ const strategy: Strategy = {
   beginDeletion,
   validate: validateCrd,
   validateUpdate: validateCrdUpdate,
+  warnings: crdWarnings,
 }
 
 const definitions = builtin({

@@ -160,10 +160,10 @@ async function patchVirtual(
     subresource.update === undefined
   )
     throw methodNotAllowed()
-  const { get, update } = subresource
   const rules = ruleContext(ctx, write.dryRun)
+  const { get, update, before = (live: KubeObject) => get(live, rules) } = subresource
   const next = (live: KubeObject): KubeObject => {
-    const view = changed(ctx, change, get(live, rules), validation)
+    const view = changed(ctx, change, before(live), validation)
     return update(view, live, rules)
   }
   const written = await updateObject(ctx, { next, retry: true }, write)

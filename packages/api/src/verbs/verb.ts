@@ -47,7 +47,7 @@ export function verbFor(
     if (subresource.type === 'node') return nodeOnly
     return subresource.verbs.includes(verb) ? SUBRESOURCE_VERBS[verb] : undefined
   }
-  if (!resource.verbs.includes(verb)) return undefined
+  if (!resource.verbs.includes(verb) || needsNamespace(info, resource)) return undefined
   if (verb === 'create' && info.name !== '' && resource.crd !== undefined) return createAnyName
   return fitsPath(verb, info.name) ? VERBS[verb] : undefined
 }
@@ -63,12 +63,20 @@ const NAMED_VERBS: ReadonlySet<ResourceVerb> = new Set([
   'watch',
 ])
 
+const ACROSS_NAMESPACES: ReadonlySet<string> = new Set(['list', 'watch'])
+
+/** All namespaces at once can be listed and watched, and nothing else. */
+export function needsNamespace({ namespace, verb }: RequestInfo, resource: Resource): boolean {
+  return resource.namespaced && namespace === '' && !ACROSS_NAMESPACES.has(verb)
+}
+
 /** False when no method at all is served on this path, so that a refusal is a 404: reviews have no names. */
 export function isRouted(
   info: RequestInfo,
   subresource: Subresource | undefined,
   resource: Resource,
 ): boolean {
+  if (needsNamespace(info, resource)) return resource.verbs.includes('list')
   const isNamed = info.name !== '' && subresource === undefined
   return !isNamed || resource.verbs.some(verb => NAMED_VERBS.has(verb))
 }

@@ -60,8 +60,16 @@ export async function watch(ctx: RequestContext): Promise<Reply> {
     body: {
       type: 'stream',
       start: sink => {
-        stream.onFinish = server.metrics.openWatch(resource.gvr)
+        const closed = server.metrics.openWatch(resource.gvr)
+        stream.onFinish = closed
         stream.open(sink, timeoutMs)
+        if (resource.crd === undefined || stream.ended) return
+        // What it shows is the old schema's; the client comes back and sees the new one's.
+        const forget = server.registry.onRetired(resource, () => stream.end())
+        stream.onFinish = () => {
+          forget()
+          closed()
+        }
       },
     },
   }
@@ -154,6 +162,14 @@ class WatchStream implements WatchSink {
     }
     for (const timer of this.#timers) timer.unref()
     if (!this.#converting) this.watcher?.resume()
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  end(): void {
+    this.#finish()
   }
 
   onEvents(items: readonly WatchItem[]): false | undefined {

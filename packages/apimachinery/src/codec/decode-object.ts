@@ -222,7 +222,12 @@ function decodeFailure(
   )
 }
 
-function cannotBeHandled(sent: GroupVersionKind, expectedKind: string, why: string): StatusError {
+/** 400 for an object that can not become the expected kind; `sent` is the kind it says it has. */
+export function cannotBeHandled(
+  sent: GroupVersionKind,
+  expectedKind: string,
+  why: string,
+): StatusError {
   return badRequest(
     `${sent.kind} in version ${quoteGo(sent.version)} cannot be handled as a ${expectedKind}: ${why}`,
   )

@@ -143,6 +143,16 @@ export function internalRule(rule: JsonObject): JsonObject {
   return print(RULE, rule)
 }
 
+/** A schema. */
+export function internalSchema(schema: JsonObject): JsonValue {
+  return schemaOf(schema)
+}
+
+/** `items`: one schema or a list of them. */
+export function internalItems(items: JsonValue): JsonValue {
+  return schemaOrList(items)
+}
+
 /** spec.versions, without what all versions share. */
 export function internalVersions(versions: readonly CrdVersion[]): JsonValue {
   return versions.map(version => ({

@@ -9,6 +9,7 @@ import {
   required,
 } from '../field-error.ts'
 import type { JsonObject } from '../json.ts'
+import { internalItems } from './crd-internal-form.ts'
 import {
   defaultOf,
   flagOf,
@@ -96,7 +97,7 @@ function checkMapItems(schema: JsonObject, path: string): FieldError[] {
     errors.push(required(`${path}.items`, detail))
   } else if (subSchemas(schema, 'items').length > 0) {
     const detail = 'must only have a single schema if x-kubernetes-list-type is map'
-    errors.push(invalidValue(`${path}.items`, schema.items, detail))
+    errors.push(invalidValue(`${path}.items`, internalItems(schema.items ?? null), detail))
   }
   const items = subSchema(schema, 'items')
   if (items === undefined) return errors

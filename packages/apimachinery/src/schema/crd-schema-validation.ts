@@ -12,7 +12,7 @@ import {
 } from '../field-error.ts'
 import type { JsonObject } from '../json.ts'
 import { CostTotal, costMessage, EXPRESSION_COST_LIMIT, maxChildren } from './crd-cost.ts'
-import { internalRule } from './crd-internal-form.ts'
+import { internalRule, internalSchema } from './crd-internal-form.ts'
 import { checkLists } from './crd-list-validation.ts'
 import { validateDefaults } from './default-validation.ts'
 import { resolveFieldPath } from './field-path.ts'
@@ -96,7 +96,7 @@ function checkRootFields(schema: JsonObject, path: string): FieldError[] {
   if (!stray) return []
   const allowed = `[${Object.values(ROOT_FIELDS).join(' ')}]`
   const detail = `only ${allowed} fields are allowed at the root of the schema if the status subresource is enabled`
-  return [invalidValue(path, schema, detail)]
+  return [invalidValue(path, internalSchema(schema), detail)]
 }
 
 /** What the schemas around a node say about it. */
@@ -170,10 +170,15 @@ class SchemaCheck {
     const additional = subSchema(schema, 'additionalProperties')
     add(additional, 'additionalProperties', inAdditional, scope?.node.additionalProperties)
     const embeds = flagOf(schema, 'x-kubernetes-embedded-resource')
+    // Values below are paired with old ones by the types of maps and lists that are known; the outermost other is named.
+    const uncorrelated = { ...inherited, uncorrelated: place.uncorrelated ?? path }
+    const correlatesFields = ['', 'granular', 'atomic'].includes(
+      textOf(schema, 'x-kubernetes-map-type'),
+    )
     for (const [name, property] of schemaMap(schema, 'properties')) {
       const meta = (place.root === true || embeds) && META_FIELDS.has(name)
       const where: Place = {
-        ...inherited,
+        ...(correlatesFields ? inherited : uncorrelated),
         ...(meta ? { insideMeta: true } : {}),
         ...(meta && place.root ? { noDefaults: `in top-level ${name}` } : {}),
       }
@@ -188,11 +193,7 @@ class SchemaCheck {
     for (const key of ['definitions', 'dependencies']) {
       for (const [name, child] of schemaMap(schema, key)) add(child, `${key}[${name}]`, inherited)
     }
-    // Items of other lists than maps have no old value; the outermost such list is named.
-    const correlated = textOf(schema, 'x-kubernetes-list-type') === 'map'
-    const inItems = correlated
-      ? inherited
-      : { ...inherited, uncorrelated: place.uncorrelated ?? path }
+    const inItems = textOf(schema, 'x-kubernetes-list-type') === 'map' ? inherited : uncorrelated
     add(subSchema(schema, 'items'), 'items', inItems, scope?.node.items)
     for (const [i, item] of subSchemas(schema, 'items').entries()) add(item, `items[${i}]`, inItems)
   }

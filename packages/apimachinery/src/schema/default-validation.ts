@@ -86,10 +86,12 @@ function checkPlainDefault(node: SchemaNode, value: JsonValue, path: string): Fo
   const errors: FieldError[] = []
   const pruned = cloneJson(value)
   pruneUnknownFields(pruned, node, { resourceRoot: node.embeddedResource === true })
+  // The message shows the value as it would be used.
+  const used = cloneJson(value)
+  const coerced = coerceEmbeddedMetadata(used, node, { path })
   if (!equalJson(pruned, value)) {
-    errors.push(invalidValue(path, sortKeys(value), 'must not have unknown fields'))
+    errors.push(invalidValue(path, sortKeys(used), 'must not have unknown fields'))
   }
-  const coerced = coerceEmbeddedMetadata(cloneJson(value), node, { path })
   if (coerced.failure !== undefined) return { errors: [...errors, coerced.failure], stop: true }
   const invalid = validateEmbeddedResources(value, node, path)
   return { errors: [...errors, ...invalid], stop: invalid.length > 0 }
