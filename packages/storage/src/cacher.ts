@@ -140,8 +140,9 @@ export class Cacher {
     return this.#resources.get(resourcePrefixOf(this.root, key) ?? key)?.index.get(key)
   }
 
-  /** Key order, as of this call: later writes do not show. */
+  /** Key order, as of this call: later writes do not show. Before a write most (webhooks, quotas) are of nothing. */
   list(prefix: string, options: { after?: string } = {}): Iterable<StoredObject> {
+    if (this.#span(prefix).every(({ index }) => index.size === 0)) return []
     return this.#viewNow(prefix).items(options.after)
   }
 

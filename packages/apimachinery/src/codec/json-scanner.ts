@@ -46,11 +46,11 @@ class Scanner {
   private readonly frames: Frame[] = []
   private readonly duplicates = new Map<string, readonly (string | number)[]>()
   private readonly inexactIntegers: InexactInteger[] = []
-  private readonly bytes: Uint8Array
+  private readonly bytes: Buffer
   private readonly depthMax: number
 
   constructor(bytes: Uint8Array, depthMax: number) {
-    this.bytes = bytes
+    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.depthMax = depthMax
   }
 
@@ -111,7 +111,7 @@ class Scanner {
       this.frames.push({ keys: byte === OPEN_OBJECT ? new Set() : undefined, key: -1 })
       return true
     }
-    if (byte === QUOTE) this.string()
+    if (byte === QUOTE) this.skipString()
     else if (byte === 0x74) this.literal('true')
     else if (byte === 0x66) this.literal('false')
     else if (byte === 0x6e) this.literal('null')
@@ -162,7 +162,7 @@ class Scanner {
   }
 
   private checkInteger(start: number): void {
-    const text = Buffer.from(this.bytes.subarray(start, this.position)).toString('latin1')
+    const text = this.bytes.toString('latin1', start, this.position)
     if (text.length > 20 || String(Number(text)) === text) return
     const exact = BigInt(text)
     if (exact > INT64_MAX || exact < INT64_MIN) return
@@ -171,22 +171,26 @@ class Scanner {
 
   private string(): string {
     const start = this.position
+    const isPlain = this.skipString()
+    if (isPlain) return this.bytes.toString('utf8', start + 1, this.position - 1)
+    return JSON.parse(this.bytes.toString('utf8', start, this.position)) as string
+  }
+
+  /** Passes a string whose text is of no use; true when it has no escapes. */
+  private skipString(): boolean {
+    let isPlain = true
     this.position++
     for (;;) {
       const byte = this.bytes[this.position]
       if (byte === QUOTE) break
       if (byte === undefined || byte < 0x20) this.fail('in string literal')
       this.position++
-      if (byte === BACKSLASH) this.escape()
+      if (byte !== BACKSLASH) continue
+      isPlain = false
+      this.escape()
     }
     this.position++
-    return JSON.parse(
-      Buffer.from(
-        this.bytes.buffer,
-        this.bytes.byteOffset + start,
-        this.position - start,
-      ).toString(),
-    ) as string
+    return isPlain
   }
 
   private escape(): void {

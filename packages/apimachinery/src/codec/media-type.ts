@@ -60,7 +60,7 @@ export function negotiate(accept: string | undefined, options: NegotiationOption
   const pretty = wantsPretty(options)
   if (accept === undefined || accept === '') return choiceOf('json', new Map(), pretty)
   if (options.protobuf) checkProduces(accept, options)
-  for (const clause of parseAccept(accept)) {
+  for (const clause of clausesOf(accept)) {
     for (const format of FORMATS) {
       if (!matches(clause, format) || !acceptable(clause.params, format, options)) continue
       return choiceOf(format, clause.params, pretty || clause.params.get('pretty') === '1')
@@ -136,6 +136,21 @@ function wantsPretty({ pretty, userAgent = '' }: NegotiationOptions): boolean {
     return ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(pretty)
   }
   return ['curl', 'Wget', 'Mozilla/5.0'].some(prefix => userAgent.startsWith(prefix))
+}
+
+/** What clients send is a handful of headers, each of them for every request. Emptied when it grows large. */
+const known = new Map<string, readonly Clause[]>()
+const KNOWN_MAX = 256
+const KNOWN_LENGTH_MAX = 512
+
+function clausesOf(header: string): readonly Clause[] {
+  const seen = known.get(header)
+  if (seen !== undefined) return seen
+  const clauses = parseAccept(header)
+  if (header.length > KNOWN_LENGTH_MAX) return clauses
+  if (known.size >= KNOWN_MAX) known.clear()
+  known.set(header, clauses)
+  return clauses
 }
 
 /** Clauses by q, then the less wild first; what is no media range is left out. */
