@@ -5,6 +5,7 @@ import {
   equalJson,
   type FieldError,
   forbiddenField,
+  isObject,
   type KubeObject,
   notSupported,
   required,
@@ -35,8 +36,27 @@ function modeErrors(obj: KubeObject): FieldError[] {
   return [...errors, notSupported('spec.volumeMode', mode, VOLUME_MODES)]
 }
 
+/** Where the bytes are: exactly one of these. Ref: kubernetes/pkg/apis/core/types.go PersistentVolumeSource */
+const SOURCES = [
+  ...['awsElasticBlockStore', 'azureDisk', 'azureFile', 'cephfs', 'cinder', 'csi', 'fc'],
+  ...['flexVolume', 'flocker', 'gcePersistentDisk', 'glusterfs', 'hostPath', 'iscsi', 'local'],
+  ...['nfs', 'photonPersistentDisk', 'portworxVolume', 'quobyte', 'rbd', 'scaleIO', 'storageos'],
+  'vsphereVolume',
+]
+
+function sourceErrors(obj: KubeObject): FieldError[] {
+  const spec = objectAt(obj, 'spec')
+  const [first, ...others] = SOURCES.filter(name => isObject(spec[name]))
+  if (first === undefined) return [required('spec', 'must specify a volume type')]
+  const more = others.map(name =>
+    forbiddenField(`spec.${name}`, 'may not specify more than 1 volume type'),
+  )
+  const path = textAt(spec, 'hostPath.path')
+  return first === 'hostPath' && path === '' ? [required('spec.hostPath.path'), ...more] : more
+}
+
 function volumeErrors(obj: KubeObject): FieldError[] {
-  const errors = modeErrors(obj)
+  const errors = [...modeErrors(obj), ...sourceErrors(obj)]
   if (textAt(obj, 'spec.capacity.storage') === '') errors.push(required('spec.capacity'))
   const policy = textAt(obj, 'spec.persistentVolumeReclaimPolicy')
   if (policy !== '' && !RECLAIM_POLICIES.includes(policy)) {

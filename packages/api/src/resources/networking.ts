@@ -5,7 +5,6 @@ import { isIP } from 'node:net'
 import {
   equalJson,
   type FieldError,
-  forbiddenField,
   immutableField,
   invalidValue,
   isDns1123Subdomain,
@@ -16,11 +15,11 @@ import {
   type KubeObject,
   notSupported,
   required,
-  validateLabelSelector,
 } from '@podless/apimachinery'
 import type { Resource } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, formatSelector, NAME, textColumn } from './columns.ts'
+import { NOT_A_CIDR, parseCidr, policyErrors } from './network-policy-rules.ts'
 import {
   ensureObject,
   fillEmpty,
@@ -208,47 +207,6 @@ const ingressClasses = builtin({
 
 // --- NetworkPolicy
 
-const POLICY_TYPES = ['Egress', 'Ingress']
-
-function policyErrors(obj: KubeObject): FieldError[] {
-  const errors = validateLabelSelector(valueAt(obj, 'spec.podSelector') ?? {}, 'spec.podSelector')
-  const types = textsAt(obj, 'spec.policyTypes')
-  if (types.length > 2) {
-    const detail = 'may not specify more than two policyTypes'
-    errors.push(invalidValue('spec.policyTypes', [...types], detail))
-  }
-  types.forEach((type, index) => {
-    if (POLICY_TYPES.includes(type)) return
-    errors.push(notSupported(`spec.policyTypes[${index}]`, type, POLICY_TYPES))
-  })
-  for (const [list, side] of [
-    ['ingress', 'from'],
-    ['egress', 'to'],
-  ] as const) {
-    objectsAt(obj, `spec.${list}`).forEach((rule, index) => {
-      objectsAt(rule, side).forEach((peer, at) => {
-        errors.push(...peerErrors(peer, `spec.${list}[${index}].${side}[${at}]`))
-      })
-    })
-  }
-  return errors
-}
-
-function peerErrors(peer: JsonObject, path: string): FieldError[] {
-  const { podSelector, namespaceSelector, ipBlock } = peer
-  const errors = [
-    ...validateLabelSelector(podSelector, `${path}.podSelector`),
-    ...validateLabelSelector(namespaceSelector, `${path}.namespaceSelector`),
-  ]
-  if (podSelector === undefined && namespaceSelector === undefined && ipBlock === undefined) {
-    errors.push(required(path, 'must specify a peer'))
-  }
-  if (ipBlock !== undefined && (podSelector !== undefined || namespaceSelector !== undefined)) {
-    errors.push(forbiddenField(path, 'may not specify both ipBlock and another peer'))
-  }
-  return errors
-}
-
 const networkPolicies = builtin({
   group: GROUP,
   kind: 'NetworkPolicy',
@@ -318,8 +276,6 @@ const ipAddresses = builtin({
   },
 })
 
-const NOT_A_CIDR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
-
 function cidrErrors(obj: KubeObject): FieldError[] {
   const cidrs = textsAt(obj, 'spec.cidrs')
   if (cidrs.length === 0) return [required('spec.cidrs', 'at least one CIDR required')]
@@ -327,12 +283,9 @@ function cidrErrors(obj: KubeObject): FieldError[] {
     const detail = 'may only hold up to 2 values'
     return [invalidValue('spec.cidrs', [...cidrs], detail)]
   }
-  return cidrs.flatMap((cidr, index) => {
-    const [address = '', bits = ''] = cidr.split('/')
-    const family = isIP(address)
-    const fits = /^[0-9]+$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32)
-    return family !== 0 && fits ? [] : [invalidValue(`spec.cidrs[${index}]`, cidr, NOT_A_CIDR)]
-  })
+  return cidrs.flatMap((cidr, index) =>
+    parseCidr(cidr) === undefined ? [invalidValue(`spec.cidrs[${index}]`, cidr, NOT_A_CIDR)] : [],
+  )
 }
 
 const serviceCidrs = builtin({
