@@ -115,6 +115,34 @@ test('a POST to the name of a custom resource creates what its body says, to tha
   assert.equal(status, 405)
 })
 
+test('a finalizer without a domain is 422 but for the old words, and free for kinds that upstream leaves free', async () => {
+  const make = async (path: string, name: string, finalizer: string): Promise<unknown> => {
+    const body = { metadata: { name, finalizers: [finalizer] } }
+    const { json } = await admin.send({ method: 'POST', path: `${path}?dryRun=All`, body })
+    const { code, message } = json()
+    return code === undefined ? 'made' : message
+  }
+  const why = 'name is neither a standard finalizer name nor is it fully qualified'
+  assert.equal(
+    await make(CONFIGMAPS, 'free', 'hold'),
+    `ConfigMap "free" is invalid: metadata.finalizers[0]: Invalid value: "hold": ${why}`,
+  )
+  for (const finalizer of ['a.b/hold', 'orphan', 'foregroundDeletion', 'kubernetes'])
+    assert.equal(await make(CONFIGMAPS, 'free', finalizer), 'made')
+  assert.equal(
+    await make('/apis/coordination.k8s.io/v1/namespaces/default/leases', 'free', 'hold'),
+    'made',
+  )
+  const patch = await admin.send({
+    method: 'PATCH',
+    path: `${CONFIGMAPS}/other`,
+    headers: { 'content-type': 'application/merge-patch+json' },
+    body: { metadata: { finalizers: ['hold'] } },
+  })
+  assert.equal(patch.status, 422)
+  assert.match(String(patch.json().message), new RegExp(why))
+})
+
 /** All events of a watch, once it has ended by itself. */
 async function eventsOf(query: string): Promise<WatchedEvent[]> {
   const events: WatchedEvent[] = []

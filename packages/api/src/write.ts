@@ -21,14 +21,13 @@ import {
   required,
   StatusError,
   type ValidateObjectOptions,
-  validateObjectMeta,
-  validateObjectMetaUpdate,
 } from '@podless/apimachinery'
 import { StorageError, type StoredObject } from '@podless/storage'
 import type { AdmissionAttributes } from './admission/chain.ts'
 import { authorizationError } from './auth/authorize.ts'
 import { type RequestContext, ruleContext } from './context.ts'
 import { toStatus } from './errors.ts'
+import { metaCreateErrors, metaUpdateErrors } from './metadata-rules.ts'
 import { AFTER_ADMISSION, dedupOwners, keepTimes, trackManager } from './ownership.ts'
 import type { Resource, RuleContext, StoredSubresource, Subresource } from './resource.ts'
 import { convertForStorage, isStoredAnew, keyOf, readStored } from './stored-form.ts'
@@ -174,7 +173,7 @@ function createErrors(
   if ((obj.metadata.name ?? '') === '' && (obj.metadata.generateName ?? '') === '') {
     return [required('metadata.name', 'name or generateName is required')]
   }
-  const meta = validateObjectMeta(obj.metadata, metaRules(resource))
+  const meta = metaCreateErrors(resource, obj.metadata)
   const custom = customErrors(resource, obj, { earlier: meta }, rules)
   return [...meta, ...custom, ...(strategy.validate?.(obj, rules) ?? [])]
 }
@@ -190,14 +189,6 @@ function customErrors(
   const { errors, warnings } = custom.validate(obj, options)
   for (const text of warnings) rules.warn(text)
   return errors
-}
-
-function metaRules(resource: Resource): Parameters<typeof validateObjectMeta>[1] {
-  const { validateName } = resource.strategy
-  return {
-    namespaced: resource.namespaced,
-    ...(validateName === undefined ? {} : { validateName }),
-  }
 }
 
 function refuseInvalid(resource: Resource, obj: KubeObject, errors: readonly FieldError[]): void {
@@ -435,12 +426,7 @@ function updateErrors(
 ): readonly FieldError[] {
   const { resource } = ctx
   const door = ctx.subresource as StoredSubresource | undefined
-  const always = validateObjectMeta(next.metadata, metaRules(resource))
-  const changes = validateObjectMetaUpdate(next.metadata, live.metadata)
-  // Upstream checks these in the strategy and again for every kind, and clients see both. Strategies of custom
-  // resources check the changes only.
-  const again = resource.crd === undefined ? [...always, ...changes] : changes
-  const meta = [...always, ...changes, ...again]
+  const meta = metaUpdateErrors(resource, next.metadata, live.metadata)
   const part = ctx.info.subresource === 'status' ? 'status' : 'object'
   const custom = customErrors(resource, next, { old: live, earlier: meta, part }, rules)
   const own =
