@@ -232,6 +232,23 @@ describe('a VM', { skip: NO_VM }, () => {
     assert.match(env, /^ISTIO_INBOUND_PORTS='8080,9090'$/m)
   })
 
+  test('certificates of another root are left aside: a join brings fresh ones, and so does a new root', async () => {
+    const root = await joined('rerooted', '--group', 'app')
+    const files = ['cert-chain.pem', 'key.pem'].map(name => join(root, 'etc/certs', name))
+    const issue = () => Promise.all(files.map(path => writeFile(path, 'issued')))
+    const kept = () => Promise.all(files.map(path => access(path)))
+    await issue()
+    assert.equal((await renew(root, '--force')).code, 0)
+    await kept()
+    const { line } = await addVm('rerooted', '--group', 'app')
+    assert.equal((await paste(line, root)).code, 0)
+    await assert.rejects(kept())
+    await issue()
+    await writeFile(join(root, 'etc/podless/root-cert.pem'), 'another root')
+    assert.equal((await renew(root, '--force')).code, 0)
+    await assert.rejects(kept())
+  })
+
   test('vm renew --revoke ends the credentials it had', async () => {
     const root = await joined('lost', '--group', 'app')
     const { line } = JSON.parse(

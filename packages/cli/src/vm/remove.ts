@@ -1,5 +1,6 @@
 // podless vm remove: revokes a VM's credentials and takes it out of the mesh.
 
+import type { VmRecord } from '@podless/api'
 import { type OutputFormat, printJson, printLines } from '../output.ts'
 import { objectPath, openServer, type ServerClient } from '../server-client.ts'
 import { deleteJoinTokens } from './join-line.ts'
@@ -24,9 +25,14 @@ export interface RemoveOptions {
 export async function remove(name: string, options: RemoveOptions): Promise<void> {
   const client = await openServer(options)
   try {
-    const deleted = await removeVm(client, name, options)
+    const vm = await getVm(client, options.namespace, name)
+    const deleted = await removeVm(client, vm, options)
     if (options.output === 'json') printJson({ deleted })
     else printLines(deleted.map(what => `${what} deleted`))
+    if (vm.joined !== undefined)
+      process.stderr.write(
+        `note: nobody can take back the certificate that istiod issued to ${name}, which ends ${vm.certificateExpires ?? 'within a day'}; docs/vm.md says how to deny it\n`,
+      )
   } finally {
     client.close()
   }
@@ -35,10 +41,10 @@ export async function remove(name: string, options: RemoveOptions): Promise<void
 /** Returns what was deleted. The Secret goes first: from then on no credential of the VM holds. */
 async function removeVm(
   client: ServerClient,
-  name: string,
-  { namespace, group }: RemoveOptions,
+  vm: VmRecord,
+  { group }: RemoveOptions,
 ): Promise<readonly string[]> {
-  const vm = await getVm(client, namespace, name)
+  const { name, namespace } = vm
   const deleted: string[] = []
   const drop = async (kind: string, path: string, what: string): Promise<void> => {
     if (await client.delete(path)) deleted.push(`${kind}/${what}`)

@@ -24,6 +24,10 @@ export async function renew(name: string, options: RenewOptions): Promise<void> 
     const found = await getVm(client, options.namespace, name)
     const vm = options.revoke === true ? await replaced(client, found) : found
     printJoinLine(vm, await joinLine(client, vm, { ttlSeconds, now: new Date() }), options)
+    if (options.output === 'text')
+      process.stderr.write(
+        'if it cannot reach this server, stop its agent first: sudo systemctl stop podless-agent\n',
+      )
   } finally {
     client.close()
   }

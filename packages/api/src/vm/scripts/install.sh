@@ -64,6 +64,8 @@ main() {
   exec 9>"$root/var/lib/podless/lock"
   flock -w 120 9 || fail 'a renewal of this VM has been running for two minutes; podless vm renew prints another line to try again with'
   files
+  # What another istiod issued would be shown instead of the new token, and refused.
+  rm -f "$root/etc/certs/cert-chain.pem" "$root/etc/certs/key.pem"
   exec 9>&-
   chmod 711 "$root/var/lib/podless"
   add_hosts

@@ -106,6 +106,8 @@ main() {
     cat ./etc/podless/root-cert.pem >"$state/new"
     chmod 644 "$state/new"
     mv -f "$state/new" ./etc/certs/root-cert.pem
+    # Another root may not know who issued these; the agent gets others for its token, which is fresh.
+    rm -f "$chain" ./etc/certs/key.pem
   fi
   refresh mesh.yaml ./etc/istio/config/mesh
   refresh cluster.env ./var/lib/istio/envoy/cluster.env
