@@ -2,7 +2,6 @@
 // No WorkloadEntry may be left over. Skips with the reason where programs are missing.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -48,13 +47,6 @@ const isHealthy = ({ status }: Entry): boolean =>
 const connectedAt = ({ metadata }: Entry): number =>
   Date.parse(metadata.annotations?.[CONNECTED_AT] ?? '')
 
-/** Resident memory of a process in MiB. */
-function memoryOf(pid: number): number {
-  const [, kib = '0'] =
-    /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-  return Math.round(Number(kib) / 1024)
-}
-
 describe(`${KINDS.length * VMS_PER_KIND} VMs`, { skip: SKIP }, () => {
   let folder: string
   let plane: ControlPlane
@@ -81,6 +73,12 @@ describe(`${KINDS.length * VMS_PER_KIND} VMs`, { skip: SKIP }, () => {
     const answer = await plane.client.send({ path: ENTRIES })
     assert.equal(answer.status, 200, answer.bytes.toString())
     return (answer.json() as unknown as { items: readonly Entry[] }).items
+  }
+  /** What the server says of its resident memory, in MiB. */
+  const memory = async (): Promise<number> => {
+    const { bytes } = await plane.client.send({ path: '/metrics' })
+    const [, resident] = /^process_resident_memory_bytes (\S+)$/m.exec(bytes.toString()) ?? []
+    return Math.round(Number(resident) / 2 ** 20)
   }
   /**
    * Until each VM of these kinds was seen with an entry as wanted, not all at one time: some always come again, as istiod
@@ -129,7 +127,7 @@ describe(`${KINDS.length * VMS_PER_KIND} VMs`, { skip: SKIP }, () => {
       entry => isConnected(entry) && isHealthy(entry),
     )
     t.diagnostic(
-      `all are registered and healthy after ${took} ms (istiod takes 25 connections a second on two cores); podless has ${memoryOf(plane.server.child.pid)} MiB`,
+      `all are registered and healthy after ${took} ms (istiod takes 25 connections a second on two cores); podless has ${await memory()} MiB`,
     )
     const addresses = (await entries()).map(({ spec }) => spec.address)
     assert.equal(new Set(addresses).size, addresses.length, 'an address has two entries')

@@ -315,6 +315,9 @@ describe('podless mesh up --detach', { skip: SKIP }, () => {
       ReturnType<RunningMesh['status']>
     >
     process.kill(supervisor.pid, 'SIGKILL')
+    await until('its supervisor is gone', () => !isAlive(supervisor) || undefined)
+    const status = await meshCommand(['status', '--data', folder])
+    assert.match(status.stdout, /nothing looks after this mesh: .*podless mesh down/)
     assert.equal((await meshCommand(['down', '--data', folder])).code, 0)
     for (const one of components)
       assert(one.process === undefined || !isAlive(one.process), one.name)

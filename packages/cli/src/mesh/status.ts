@@ -3,7 +3,8 @@
 import { CliError, EXIT } from '../exit.ts'
 import { type OutputFormat, printJson, printLines } from '../output.ts'
 import { componentTable } from './component-table.ts'
-import { meshFolder, observed, readState } from './state-file.ts'
+import { isAlive } from './processes.ts'
+import { type MeshState, meshFolder, observed, readState } from './state-file.ts'
 
 export interface MeshStatusOptions {
   readonly data: string
@@ -31,6 +32,15 @@ export function meshStatus({ data, output }: MeshStatusOptions): void {
     ...(state.firstRequest === undefined
       ? []
       : [`first mTLS request after ${state.firstRequest.milliseconds} ms`]),
-    ...(state.failure === undefined ? [] : [`it ended: ${state.failure.message}`]),
+    ...endOf(written),
   ])
+}
+
+/** Why nobody starts again what ends, for whoever wonders. */
+function endOf({ failure, supervisor }: MeshState): readonly string[] {
+  if (failure !== undefined) return [`it ended: ${failure.message}`]
+  if (isAlive(supervisor)) return []
+  return [
+    'podless mesh up was killed, so nothing looks after this mesh: start it anew with podless mesh up, or end the rest with podless mesh down',
+  ]
 }
