@@ -68,7 +68,7 @@ interface Flow {
 
 /** Panic guard: an unexpected error is logged with its stack, and the client sees none of it. */
 async function guarded(state: ChainState, request: Incoming, flow: Flow): Promise<Reply> {
-  const { info, auditId } = flow
+  const { info, auditId, audited } = flow
   try {
     if (info.verb === 'watch') return await serve(state, request, flow)
     const limitMs = deadlineOf(flow.query) // 400
@@ -76,6 +76,7 @@ async function guarded(state: ChainState, request: Incoming, flow: Flow): Promis
   } catch (error) {
     const status = statusOf(error)
     if (!(error instanceof StatusError)) {
+      if (status.code === 500) audited?.failed()
       state.log.error('request failed unexpectedly', error, {
         auditId,
         verb: info.verb,

@@ -8,6 +8,12 @@ import type { RequestInfo } from '../request-info.ts'
 import type { UserInfo } from '../resource.ts'
 import type { AuditLevel, AuditStage } from './audit-policy.ts'
 
+export interface AuditedResponse {
+  readonly code: number
+  /** The Status of a refusal, as far as it may be told. */
+  readonly status: JsonObject | undefined
+}
+
 export interface AuditFacts {
   readonly level: AuditLevel
   readonly auditId: string
@@ -16,9 +22,8 @@ export interface AuditFacts {
   readonly info: RequestInfo
   readonly user: UserInfo | undefined
   readonly impersonated: UserInfo | undefined
-  readonly code: number
-  /** The Status of a refusal, as far as it may be told. */
-  readonly status: JsonObject | undefined
+  /** Undefined before there is one. */
+  readonly response: AuditedResponse | undefined
   readonly requestObject: JsonValue | undefined
   readonly responseObject: JsonValue | undefined
   /** What a create answered; its name may be one that the server chose. */
@@ -41,7 +46,7 @@ const microTime = (moment: Date): string => moment.toISOString().replace('Z', '0
 
 /** The Event. Fields without a value are left out. */
 export function auditEvent(facts: AuditFacts): JsonObject {
-  const { request, info, impersonated, requestObject, responseObject } = facts
+  const { request, info, impersonated, requestObject, response, responseObject } = facts
   const agent = request.header('user-agent')
   const reference = info.isResource ? objectReference(info, facts.created) : undefined
   return {
@@ -57,7 +62,9 @@ export function auditEvent(facts: AuditFacts): JsonObject {
     sourceIPs: sourceAddresses(request),
     ...(agent === undefined ? {} : { userAgent: shortened(redacted(agent)) }),
     ...(reference === undefined ? {} : { objectRef: reference }),
-    responseStatus: { metadata: {}, ...facts.status, code: facts.code },
+    ...(response === undefined
+      ? {}
+      : { responseStatus: { metadata: {}, ...response.status, code: response.code } }),
     ...(requestObject === undefined ? {} : { requestObject }),
     ...(responseObject === undefined ? {} : { responseObject }),
     requestReceivedTimestamp: microTime(facts.received),

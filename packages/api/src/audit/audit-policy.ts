@@ -43,6 +43,7 @@ export interface AuditVerdict {
 
 /** Who did what and when, of everything but the questions that tell nothing and are asked all the time. */
 export const DEFAULT_AUDIT_POLICY: AuditPolicy = {
+  omitStages: ['RequestReceived'],
   rules: [
     { level: 'None', nonResourceURLs: ['/healthz*', '/livez*', '/readyz*', '/version'] },
     { level: 'Metadata' },

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JsonObject } from '@podless/apimachinery'
+import { openMemory } from '@podless/storage/testing'
 import { type ApiAnswer, ApiClient, type ApiRequest } from '../../../../test/harness/api-client.ts'
 import { startServer, type TestServer } from '../../../../test/harness/server.ts'
 import type { AuditPolicy } from './audit-policy.ts'
@@ -22,19 +23,28 @@ interface Recorded extends JsonObject {
 interface Audited {
   readonly server: TestServer
   readonly lines: readonly string[]
-  readonly events: (from?: number) => Recorded[]
+  /** Without those of the stage RequestReceived, which has tests of its own. */
+  readonly events: () => Recorded[]
   send(request: ApiRequest): Promise<ApiAnswer>
 }
 
-async function audited(policy: AuditPolicy, run: (world: Audited) => Promise<void>): Promise<void> {
+const recorded = (lines: readonly string[]): Recorded[] =>
+  lines.map(line => JSON.parse(line) as Recorded)
+
+async function audited(
+  policy: AuditPolicy,
+  run: (world: Audited) => Promise<void>,
+  more: Parameters<typeof startServer>[0] = {},
+): Promise<void> {
   const lines: string[] = []
-  const server = await startServer({ audit: { policy, write: line => void lines.push(line) } })
+  const audit = { policy, write: (line: string) => void lines.push(line) }
+  const server = await startServer({ audit, ...more })
   const client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
   try {
     await run({
       server,
       lines,
-      events: (from = 0) => lines.slice(from).map(line => JSON.parse(line) as Recorded),
+      events: () => recorded(lines).filter(({ stage }) => stage !== 'RequestReceived'),
       send: request => client.send(request),
     })
   } finally {
@@ -140,6 +150,58 @@ test('a watch is recorded when it starts and when it ends', async () => {
     assert.equal(complete?.auditID, started?.auditID)
     client.close()
   })
+})
+
+test('a request is recorded when it is received, before anything is decided, unless that is left out', async () => {
+  const policy: AuditPolicy = {
+    rules: [
+      { level: 'Metadata', verbs: ['get'], omitStages: ['RequestReceived'] },
+      { level: 'RequestResponse' },
+    ],
+  }
+  await audited(policy, async ({ send, lines, server }) => {
+    await send({ method: 'POST', path: CONFIG_MAPS, body: configMap('a') })
+    await send({ path: `${CONFIG_MAPS}/a` })
+    const nobody = new ApiClient({ url: server.url, ca: server.ca, certificate: '', key: '' })
+    await nobody.send({ path: CONFIG_MAPS, headers: { authorization: 'Bearer SESAME' } })
+    nobody.close()
+    const [received, complete, read, refused] = recorded(lines)
+    const stages = recorded(lines).map(({ stage }) => stage)
+    const end = 'ResponseComplete'
+    assert.deepEqual(stages, ['RequestReceived', end, end, end])
+    assert.equal(received?.auditID, complete?.auditID)
+    assert.equal(received?.level, 'RequestResponse')
+    assert.equal(received?.user.username, 'kubernetes-admin')
+    for (const field of ['responseStatus', 'requestObject', 'responseObject', 'annotations'])
+      assert.ok(received !== undefined && !(field in received), field)
+    assert.equal(received?.requestReceivedTimestamp, complete?.requestReceivedTimestamp)
+    assert.deepEqual([read?.verb, refused?.responseStatus.code], ['get', 401])
+  })
+})
+
+test('a failure of the server itself is the stage Panic, without what failed', async () => {
+  const backend = openMemory()
+  const put = backend.put.bind(backend)
+  backend.put = async (key, ...rest) => {
+    if (key.endsWith('/fatal')) throw new Error('SESAME')
+    return await put(key, ...rest)
+  }
+  const run = async ({ send, events, lines }: Audited): Promise<void> => {
+    const answer = await send({ method: 'POST', path: CONFIG_MAPS, body: configMap('fatal') })
+    assert.equal(answer.status, 500)
+    const [event, none] = events()
+    assert.equal(event?.stage, 'Panic')
+    assert.equal(none, undefined)
+    assert.deepEqual(event?.responseStatus, {
+      metadata: {},
+      status: 'Failure',
+      message: "APIServer panic'd",
+      reason: 'InternalError',
+      code: 500,
+    })
+    assert.ok(!lines.join('').includes('SESAME'))
+  }
+  await audited(EVERYTHING, run, { backend, log: () => undefined })
 })
 
 test('a refusal says why, and an impersonated user is told beside the real one', async () => {

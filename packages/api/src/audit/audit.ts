@@ -16,7 +16,7 @@ import {
 import type { Incoming, Reply, Sink } from '../exchange.ts'
 import type { RequestInfo } from '../request-info.ts'
 import type { UserInfo } from '../resource.ts'
-import { auditEvent } from './audit-event.ts'
+import { type AuditedResponse, auditEvent } from './audit-event.ts'
 import {
   type AuditPolicy,
   type AuditStage,
@@ -27,6 +27,12 @@ import {
 
 /** An object larger than this is left out of its event, which says so. */
 const OBJECT_BYTES_MAX = 1024 * 1024
+/** What failed is in the server's log, with its stack; the two are joined by the audit id. */
+const PANIC: JsonObject = {
+  status: 'Failure',
+  message: "APIServer panic'd",
+  reason: 'InternalError',
+}
 const TRUNCATED = 'audit.k8s.io/truncated'
 
 export interface AuditOptions {
@@ -62,6 +68,7 @@ export class AuditedRequest {
   readonly #auditId: string
   readonly #received: Date
   readonly #annotations: Record<string, string> = {}
+  #hasFailed = false
   #user: UserInfo | undefined
   #impersonated: UserInfo | undefined
   #body: Buffer | undefined
@@ -75,9 +82,16 @@ export class AuditedRequest {
     this.request = isKept ? this.#watched(request) : request
   }
 
-  /** Who sent it. */
+  /** Who sent it. Recorded as received from here on, as its user may decide how. */
   authenticated(user: UserInfo): void {
     this.#user = user
+    const verdict = this.#verdict()
+    if (verdict.level !== 'None') this.#record('RequestReceived', verdict, undefined, undefined)
+  }
+
+  /** The server itself failed: what the client is answered is recorded as the stage Panic, and as no other. */
+  failed(): void {
+    this.#hasFailed = true
   }
 
   /** Who it acts as, and what RBAC said to it. */
@@ -89,9 +103,13 @@ export class AuditedRequest {
 
   /** Records the answer. Returns the reply to give instead: the same to the client, but a watch's end is seen. */
   answered(reply: Reply): Reply {
-    const verdict = auditVerdict(this.#audit.options.policy, this.#info, this.#user)
+    const verdict = this.#verdict()
     if (verdict.level === 'None') return reply
     const { body } = reply
+    if (this.#hasFailed) {
+      this.#record('Panic', verdict, reply, undefined)
+      return reply
+    }
     if (body.type === 'stream') {
       this.#record('ResponseStarted', verdict, reply, undefined)
       const start = (sink: Sink): void => {
@@ -116,6 +134,10 @@ export class AuditedRequest {
     return { ...reply, body: { type: 'chunks', chunks } }
   }
 
+  #verdict(): AuditVerdict {
+    return auditVerdict(this.#audit.options.policy, this.#info, this.#user)
+  }
+
   #watched(request: Incoming): Incoming {
     const body = async (): Promise<Buffer> => {
       this.#body = await request.body()
@@ -124,15 +146,22 @@ export class AuditedRequest {
     return Object.create(request, { body: { value: body } }) as Incoming
   }
 
-  #record(stage: AuditStage, verdict: AuditVerdict, reply: Reply, bytes: Buffer | undefined): void {
+  /** Without a reply there is no answer yet. */
+  #record(
+    stage: AuditStage,
+    verdict: AuditVerdict,
+    reply: Reply | undefined,
+    bytes: Buffer | undefined,
+  ): void {
     if (verdict.omitStages.has(stage)) return
     const { now, write } = this.#audit.options
-    const isSecret = holdsSecrets(this.#info)
-    const isKept = this.#info.isResource && !isSecret
+    const isKept = this.#info.isResource && !holdsSecrets(this.#info)
     const { level } = verdict
     const sent = isKept && level !== 'Metadata' ? this.#sent() : undefined
     const answer =
-      isKept && level === 'RequestResponse' ? this.#object(bytes, reply.contentType) : undefined
+      isKept && level === 'RequestResponse' && reply !== undefined
+        ? this.#object(bytes, reply.contentType)
+        : undefined
     const made = this.#info.verb === 'create' ? (answer ?? this.#named(bytes, reply)) : undefined
     const event = auditEvent({
       level,
@@ -142,8 +171,7 @@ export class AuditedRequest {
       info: this.#info,
       user: this.#user,
       impersonated: this.#impersonated,
-      code: reply.code,
-      status: reply.code < 400 ? undefined : refusal(bytes, isSecret),
+      response: reply === undefined ? undefined : this.#response(stage, reply, bytes),
       requestObject: trimmed(sent, verdict),
       responseObject: trimmed(answer, verdict),
       created: made,
@@ -160,8 +188,13 @@ export class AuditedRequest {
   }
 
   /** The name of what was created, also where its body is not to be recorded. */
-  #named(bytes: Buffer | undefined, { code, contentType }: Reply): JsonValue | undefined {
-    return code === 201 ? this.#object(bytes, contentType) : undefined
+  #named(bytes: Buffer | undefined, reply: Reply | undefined): JsonValue | undefined {
+    return reply?.code === 201 ? this.#object(bytes, reply.contentType) : undefined
+  }
+
+  #response(stage: AuditStage, { code }: Reply, bytes: Buffer | undefined): AuditedResponse {
+    if (stage === 'Panic') return { code, status: PANIC }
+    return { code, status: code < 400 ? undefined : refusal(bytes, holdsSecrets(this.#info)) }
   }
 
   #object(bytes: Buffer | undefined, contentType: string): JsonValue | undefined {
