@@ -5,7 +5,6 @@ import { test } from 'node:test'
 import { fieldErrorBody } from '../field-error.ts'
 import type { JsonObject } from '../json.ts'
 import { validateCrdSchema } from './crd-schema-validation.ts'
-import { validateCrd } from './crd-validation.ts'
 
 const obj = (properties: JsonObject, rest: JsonObject = {}): JsonObject => ({
   type: 'object',
@@ -29,16 +28,6 @@ test('schemas are printed as upstream holds them', () => {
     'x-kubernetes-list-map-keys': ['k'],
   })
   assert.ok(several.some(text => text.includes('{"Schema":null,"JSONSchemas":[{"ID":""')))
-})
-
-test('a CRD without versions has null, one with no version has an empty list', () => {
-  const shown = (spec: JsonObject): string | undefined =>
-    validateCrd({ metadata: {}, spec })
-      .filter(({ field }) => field === 'spec.versions')
-      .map(fieldErrorBody)[0]
-  const detail = 'must have exactly one version marked as storage version'
-  assert.equal(shown({}), `Invalid value: null: ${detail}`)
-  assert.equal(shown({ versions: [] }), `Invalid value: []: ${detail}`)
 })
 
 test('a default with unknown fields is printed with the metadata it would get', () => {

@@ -200,7 +200,7 @@ const hasStatus = (subresources: JsonObject | undefined): boolean =>
 
 function validateVersionSet(spec: CrdSpec): FieldError[] {
   const errors: FieldError[] = []
-  const shown = Array.isArray(spec.raw.versions) ? internalVersions(spec.versions) : null
+  const shown = internalVersions(spec.versions)
   const names = new Set(spec.versions.map(version => version.name))
   if (names.size < spec.versions.length) {
     errors.push(invalidValue('spec.versions', shown, 'must contain unique version names'))

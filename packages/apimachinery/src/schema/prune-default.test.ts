@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { cloneJson, type JsonObject, type JsonValue } from '../json.ts'
+import { customResourceSchema } from './custom-resource.ts'
 import { applyDefaults, pruneForbiddenNulls } from './default.ts'
 import { pruneUnknownFields } from './prune.ts'
 import { compileSchema } from './structural.ts'
@@ -165,4 +166,27 @@ test('pruning and defaulting are idempotent, and defaults survive pruning', () =
       assert.deepEqual(pruneUnknownFields(once, node), [])
     }),
   )
+})
+
+test('what was accepted stays accepted and as it is when it comes back from the store', () => {
+  let accepted = 0
+  fc.assert(
+    fc.property(schema, value, (rawSchema, sent) => {
+      const made = customResourceSchema(obj({ spec: rawSchema }))
+      const stored: JsonObject = { apiVersion: 'g/v1', kind: 'K', metadata: { name: 'n' } }
+      stored.spec = cloneJson(sent)
+      made.prune(stored)
+      made.default(stored)
+      if (made.validate(stored).errors.length > 0) return
+      accepted += 1
+      const read = JSON.parse(JSON.stringify(stored)) as JsonObject
+      assert.deepEqual(made.prune(read), { unknown: [] })
+      made.default(read)
+      assert.deepEqual(read, stored)
+      assert.deepEqual(made.validate(read, { old: stored }), { errors: [], warnings: [] })
+      assert.deepEqual(made.validate(read).errors, [])
+    }),
+    { numRuns: 500 },
+  )
+  assert.ok(accepted > 50, `only ${accepted} of the values were valid`)
 })
