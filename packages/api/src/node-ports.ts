@@ -1,5 +1,6 @@
-// Node ports of Services: no node of ours forwards them, but clients read and compare them. What is taken is read from the
-// Services themselves. Called by the Service strategy; fed by service-addresses.ts. Ref: kubernetes/pkg/registry/core/service/portallocator
+// Node ports of Services: no node of ours forwards them, but clients read and compare them. What is taken is read from
+// the Services themselves. Called by the Service strategy; fed by service-addresses.ts.
+// Ref: kubernetes/pkg/registry/core/service/portallocator
 
 import { isObject, type KubeObject } from '@podless/apimachinery'
 import type { NodePorts } from './resource.ts'
