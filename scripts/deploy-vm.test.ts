@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { chmod, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { run } from '../test/harness/child-process.ts'
@@ -12,7 +12,7 @@ const SCRIPT = join(import.meta.dirname, '../deploy/compose/vm.sh')
 const BUNDLE = ['mesh.yaml', 'root-cert.pem', 'istio-token']
 /** Prints what it was given, lets the app end, and then waits to be ended as the real one does. */
 const AGENT = `#!/bin/sh
-echo "$PROV_CERT $INSTANCE_IP $GROUP $(ls etc/certs | xargs)"
+echo "$PROV_CERT $INSTANCE_IP $ISTIO_METAJSON_LABELS $(ls etc/certs | xargs)"
 touch told
 exec sleep 600
 `
@@ -39,7 +39,7 @@ describe('vm.sh', () => {
     for (const name of ['bin', 'bundle']) await mkdir(at(name))
     for (const name of BUNDLE) await writeFile(at(`bundle/${name}`), name)
     await utimes(at('bundle/istio-token'), MADE, MADE)
-    await writeFile(at('bundle/cluster.env'), "GROUP='echo-a'\n")
+    await writeFile(at('bundle/cluster.env'), `ISTIO_METAJSON_LABELS='{"app":"echo-a"}'\n`)
     await writeFile(at('bin/pilot-agent'), AGENT)
     await chmod(at('bin/pilot-agent'), 0o755)
   })
@@ -48,7 +48,8 @@ describe('vm.sh', () => {
   })
 
   it('lays the bundle out, becomes the agent, and ends with the app', async () => {
-    assert.equal(await vm(), './etc/certs 10.0.0.7 echo-a root-cert.pem\n')
+    const labels = `{"podless.dev/vm":"${hostname()}","app":"echo-a"}`
+    assert.equal(await vm(), `./etc/certs 10.0.0.7 ${labels} root-cert.pem\n`)
     assert.equal(await readFile(at('etc/istio/config/mesh'), 'utf8'), 'mesh.yaml')
     assert.equal(await readFile(at('var/run/secrets/tokens/istio-token'), 'utf8'), 'istio-token')
   })
@@ -60,6 +61,6 @@ describe('vm.sh', () => {
 
   it('begins anew with a token made since', async () => {
     await haveCertificate(new Date(MADE.getTime() - 60_000))
-    assert.match(await vm(), / echo-a root-cert\.pem\n$/)
+    assert.match(await vm(), /} root-cert\.pem\n$/)
   })
 })

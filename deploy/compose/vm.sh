@@ -14,6 +14,8 @@ cp "$bundle/istio-token" var/run/secrets/tokens/istio-token
 set -a
 . "$bundle/cluster.env"
 POD_NAME=$(hostname)
+# The label ties the WorkloadEntry to this VM, for podless vm list.
+ISTIO_METAJSON_LABELS="{\"podless.dev/vm\":\"$POD_NAME\",${ISTIO_METAJSON_LABELS#?}"
 INSTANCE_IP=${INSTANCE_IP:-$(hostname -i | cut -d ' ' -f 1)}
 HOST_IP=$INSTANCE_IP
 PROV_CERT=./etc/certs
