@@ -5,13 +5,14 @@ import { readFile, stat } from 'node:fs/promises'
 import { type Backend, type EncryptionKey, encrypting } from '@podless/storage'
 import { CliError, EXIT } from './exit.ts'
 
-const ENCRYPTED = ['/registry/secrets/']
+/** Of the storage keys whose values are encrypted. */
+export const ENCRYPTED_PREFIXES = ['/registry/secrets/']
 const KEY_BYTES = 32
 const OTHERS = 0o077
 
 /** The engine with Secrets encrypted; without keys, it refuses those that are. */
 export function withEncryption(backend: Backend, keys: readonly EncryptionKey[]): Backend {
-  return encrypting(backend, { keys, prefixes: ENCRYPTED })
+  return encrypting(backend, { keys, prefixes: ENCRYPTED_PREFIXES })
 }
 
 /** Reads a key file, which must be readable by its owner only. Throws a usage error that says what is wrong with it. */

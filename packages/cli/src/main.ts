@@ -5,6 +5,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { addIstio } from './commands/istio.ts'
 import { addKubeconfig } from './commands/kubeconfig.ts'
 import { addMesh } from './commands/mesh.ts'
+import { addMigrate } from './commands/migrate.ts'
 import { addRbac } from './commands/rbac.ts'
 import { addRotate } from './commands/rotate.ts'
 import { addUp } from './commands/up.ts'
@@ -17,7 +18,17 @@ function program(): Command {
     .version(packageJson.version)
     .showHelpAfterError('(podless COMMAND --help shows what there is)')
     .exitOverride()
-  for (const add of [addUp, addKubeconfig, addIstio, addVm, addMesh, addRbac, addRotate]) add(root)
+  for (const add of [
+    addUp,
+    addKubeconfig,
+    addIstio,
+    addVm,
+    addMesh,
+    addRbac,
+    addRotate,
+    addMigrate,
+  ])
+    add(root)
   return root
 }
 

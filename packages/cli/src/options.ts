@@ -26,3 +26,21 @@ export const clusterOption = (): Option =>
 /** --output json on a command that prints data. */
 export const outputOption = (): Option =>
   new Option('-o, --output <format>', 'how to print').choices(['json', 'text']).default('text')
+
+/** Where objects are kept, and how, for every command that opens the store itself. */
+export const storeOptions = (): Option[] => [
+  option('--store <engine>', 'where objects are kept', 'STORE')
+    .choices(['embedded', 'etcd'])
+    .default('embedded'),
+  option('--etcd-endpoints <urls>', 'etcd servers, comma-separated', 'ETCD_ENDPOINTS').default(
+    'http://127.0.0.1:2379',
+  ),
+  option('--etcd-cafile <file>', "CA that signed etcd's certificate (PEM)", 'ETCD_CAFILE'),
+  option('--etcd-certfile <file>', 'client certificate for etcd (PEM)', 'ETCD_CERTFILE'),
+  option('--etcd-keyfile <file>', 'key of that certificate (PEM)', 'ETCD_KEYFILE'),
+  option(
+    '--encryption-key-file <file>',
+    'encrypt Secrets in the store; NAME:BASE64 of 32 bytes a line, the first encrypts',
+    'ENCRYPTION_KEY_FILE',
+  ),
+]

@@ -3,9 +3,10 @@
 
 import { access } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { PkiError, rotateAuthority, rotateServing, rotateTokenKey } from '@podless/identity'
+import { rotateAuthority, rotateServing, rotateTokenKey } from '@podless/identity'
 import { parseDuration } from './duration.ts'
 import { CliError, EXIT } from './exit.ts'
+import { explained } from './open-store.ts'
 import { type OutputFormat, printJson, printLines } from './output.ts'
 import { readServerAccess, ServerClient } from './server-client.ts'
 
@@ -83,15 +84,6 @@ async function runningServer(data: string): Promise<ServerClient | undefined> {
     return client
   } catch (error) {
     if (error instanceof CliError) return undefined
-    throw error
-  }
-}
-
-async function explained<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    if (error instanceof PkiError) throw new CliError(EXIT.data, error.message, { cause: error })
     throw error
   }
 }

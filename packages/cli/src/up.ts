@@ -13,32 +13,21 @@ import {
   serverConfigSchema,
   startApiServer,
 } from '@podless/api'
-import { createClientCertificate, kubeconfig, type Pki, PkiError } from '@podless/identity'
-import {
-  type Backend,
-  type EtcdOptions,
-  openEmbedded,
-  openEtcd,
-  StorageError,
-} from '@podless/storage'
+import { createClientCertificate, kubeconfig, type Pki } from '@podless/identity'
+import type { Backend } from '@podless/storage'
 import { type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.ts'
 import { type Issuers, openIssuers } from './authentication-config.ts'
 import { readEncryptionKeys, withEncryption } from './encryption-keys.ts'
 import { CliError, EXIT } from './exit.ts'
 import { collectWhenIdle } from './idle-memory.ts'
-import { readFileOption } from './read-file-option.ts'
+import { explain, explained, openStore, type StoreOptions } from './open-store.ts'
 import { followTrust, openTrust, type Trust } from './trust.ts'
 
-export interface UpOptions extends AuditLogOptions {
+export interface UpOptions extends AuditLogOptions, StoreOptions {
   readonly data: string
   readonly bind: string
   readonly port: string
   readonly advertise?: string
-  readonly store: 'embedded' | 'etcd'
-  readonly etcdEndpoints: string
-  readonly etcdCafile?: string
-  readonly etcdCertfile?: string
-  readonly etcdKeyfile?: string
   readonly authenticationConfig?: string
   readonly encryptionKeyFile?: string
   readonly serviceClusterIpRange: string
@@ -65,7 +54,7 @@ export async function up(options: UpOptions): Promise<void> {
   await makeDataFolder(data)
   const trust = await explained(() => openTrust({ data, names: servingNamesOf(config), now }))
   const keys = await readEncryptionKeys(options.encryptionKeyFile)
-  const backend = withEncryption(await explained(() => openBackend(options, data)), keys)
+  const backend = withEncryption(await openStore(options, data), keys)
   const stop = Promise.withResolvers<NodeJS.Signals | { fatal: unknown }>()
   for (const signal of SIGNALS) process.once(signal, stop.resolve)
   const server = await start({
@@ -159,31 +148,6 @@ async function makeDataFolder(data: string): Promise<void> {
   }
 }
 
-async function openBackend(options: UpOptions, data: string): Promise<Backend> {
-  if (options.store === 'embedded') return await openEmbedded({ directory: join(data, 'store') })
-  const endpoints = options.etcdEndpoints
-    .split(',')
-    .map(text => text.trim())
-    .filter(text => text !== '')
-  return await openEtcd({ endpoints, ...(await etcdTls(options)) })
-}
-
-async function etcdTls(options: UpOptions): Promise<Pick<EtcdOptions, 'tls'>> {
-  const [ca, cert, key] = await Promise.all([
-    readFileOption('--etcd-cafile', options.etcdCafile),
-    readFileOption('--etcd-certfile', options.etcdCertfile),
-    readFileOption('--etcd-keyfile', options.etcdKeyfile),
-  ])
-  if (ca === undefined) {
-    if (cert === undefined && key === undefined) return {}
-    throw new CliError(EXIT.usage, '--etcd-certfile and --etcd-keyfile need --etcd-cafile too')
-  }
-  if ((cert === undefined) !== (key === undefined)) {
-    throw new CliError(EXIT.usage, '--etcd-certfile and --etcd-keyfile go together')
-  }
-  return { tls: { ca, ...(cert === undefined || key === undefined ? {} : { cert, key }) } }
-}
-
 interface StartOptions {
   readonly config: ServerConfig
   readonly trust: Trust
@@ -258,26 +222,6 @@ function listenError(error: unknown, { bind, port }: ServerConfig): unknown {
     )
   }
   return explain(error)
-}
-
-async function explained<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    throw explain(error)
-  }
-}
-
-const EXIT_OF_STORAGE: Readonly<Record<string, number>> = {
-  corrupt: EXIT.data,
-  unavailable: EXIT.unavailable,
-}
-
-/** The errors whose messages are made for people. */
-function explain(error: unknown): unknown {
-  if (error instanceof PkiError) return new CliError(EXIT.data, error.message, { cause: error })
-  if (!(error instanceof StorageError)) return error
-  return new CliError(EXIT_OF_STORAGE[error.code] ?? EXIT.internal, error.message, { cause: error })
 }
 
 const messageOf = (error: unknown): string =>

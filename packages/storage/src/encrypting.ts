@@ -60,6 +60,52 @@ export function encrypting(inner: Backend, options: EncryptionOptions): Backend 
   }
 }
 
+export interface Reencrypted {
+  /** Values that were plain or sealed with another key, and are sealed with the first one now. */
+  readonly rewritten: number
+  /** Values that were so already. */
+  readonly kept: number
+}
+
+/** So many values are read at once: a Secret has 1 MiB at most, and a few KiB as a rule. */
+const PAGE = 100
+
+/**
+ * Seals every value under the prefixes with the first key, in the engine beneath. Others may read and write meanwhile, if
+ * they know that key. Ends with the history forgotten, whose values are sealed with keys of before. Throws StorageError, and what
+ * was rewritten stays so.
+ */
+export async function reencrypt(inner: Backend, options: EncryptionOptions): Promise<Reencrypted> {
+  const cipher = new ValueCipher(options)
+  const count = { rewritten: 0, kept: 0 }
+  for (const prefix of options.prefixes) {
+    for (let after = '', more = true; more; ) {
+      const page = await inner.list(prefix, { limit: PAGE, ...(after === '' ? {} : { after }) })
+      for (const entry of page.entries) {
+        if (cipher.isFresh(entry.value)) count.kept += 1
+        else if (await rewrite(inner, cipher, entry)) count.rewritten += 1
+      }
+      after = page.entries.at(-1)?.key ?? after
+      more = page.more
+    }
+  }
+  // Servers read the history when they start, and in it are values of keys that may be gone by then.
+  await inner.compact(await inner.revision())
+  return count
+}
+
+/** False for a value that was deleted, or written by somebody else, in between: that one sealed it with the first key. */
+async function rewrite(inner: Backend, cipher: ValueCipher, entry: Entry): Promise<boolean> {
+  const { key, value, revision: ifRevision } = entry
+  try {
+    await inner.put(key, cipher.close(key, cipher.open(key, value)), { ifRevision })
+    return true
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'conflict') return false
+    throw error
+  }
+}
+
 function openedEvent(cipher: ValueCipher, event: WatchEvent): WatchEvent {
   const { key, value, previous } = event
   return {
@@ -85,6 +131,13 @@ class ValueCipher {
     const cipher = createCipheriv('aes-256-gcm', first.secret, nonce).setAAD(Buffer.from(key))
     const sealed = Buffer.concat([cipher.update(value), cipher.final()])
     return Buffer.concat([MARK, Buffer.from(`${first.name}:`), nonce, sealed, cipher.getAuthTag()])
+  }
+
+  /** Whether the value is sealed with the first key. */
+  isFresh(value: Uint8Array): boolean {
+    const [first] = this.#options.keys
+    const head = Buffer.concat([MARK, Buffer.from(`${first?.name ?? ''}:`)])
+    return first !== undefined && head.equals(value.subarray(0, head.length))
   }
 
   /** Throws StorageError corrupt for a value of an unknown key, or one that was tampered with. */

@@ -15,7 +15,13 @@ export { type Compactor, type CompactorOptions, startCompactor } from './compact
 export * from './consistency.ts'
 export { ContinueError, ContinueExpiredError } from './continue.ts'
 export { type EmbeddedOptions, openEmbedded } from './embedded.ts'
-export { type EncryptionKey, type EncryptionOptions, encrypting } from './encrypting.ts'
+export {
+  type EncryptionKey,
+  type EncryptionOptions,
+  encrypting,
+  type Reencrypted,
+  reencrypt,
+} from './encrypting.ts'
 export * from './errors.ts'
 export { type EtcdOptions, openEtcd } from './etcd.ts'
 export type { HistoryLimits } from './history.ts'

@@ -1,7 +1,7 @@
 // The command line of `podless up`. The work is in ../up.ts, loaded when the command runs.
 
 import type { Command } from 'commander'
-import { dataOption, option } from '../options.ts'
+import { dataOption, option, storeOptions } from '../options.ts'
 
 const SERVICE_RESOLVER =
   'where webhooks reach a Service, repeatable (PODLESS_SERVICE_RESOLVER: comma-separated)'
@@ -25,25 +25,12 @@ export function addUp(root: Command): void {
       'where clients reach the server, if not at bind and port',
       'ADVERTISE',
     ),
-    option('--store <engine>', 'where objects are kept', 'STORE')
-      .choices(['embedded', 'etcd'])
-      .default('embedded'),
-    option('--etcd-endpoints <urls>', 'etcd servers, comma-separated', 'ETCD_ENDPOINTS').default(
-      'http://127.0.0.1:2379',
-    ),
-    option('--etcd-cafile <file>', "CA that signed etcd's certificate (PEM)", 'ETCD_CAFILE'),
-    option('--etcd-certfile <file>', 'client certificate for etcd (PEM)', 'ETCD_CERTFILE'),
-    option('--etcd-keyfile <file>', 'key of that certificate (PEM)', 'ETCD_KEYFILE'),
+    ...storeOptions(),
     option(
       '--service-cluster-ip-range <cidr>',
       'range for ClusterIPs',
       'SERVICE_CLUSTER_IP_RANGE',
     ).default('10.96.0.0/12'),
-    option(
-      '--encryption-key-file <file>',
-      'encrypt Secrets in the store; NAME:BASE64 of 32 bytes a line, the first encrypts',
-      'ENCRYPTION_KEY_FILE',
-    ),
     ...LIMITS.map(([name, what, limit]) =>
       option(`--${name} <n>`, `${what}, 0 for no limit`, variableOf(name)).default(limit),
     ),

@@ -1,0 +1,70 @@
+// Opens the engine that the store's flags name, and words what goes wrong for a person. Called by up.ts and migrate.ts.
+
+import { join } from 'node:path'
+import { PkiError } from '@podless/identity'
+import {
+  type Backend,
+  type EtcdOptions,
+  openEmbedded,
+  openEtcd,
+  StorageError,
+} from '@podless/storage'
+import { CliError, EXIT } from './exit.ts'
+import { readFileOption } from './read-file-option.ts'
+
+export interface StoreOptions {
+  readonly store: 'embedded' | 'etcd'
+  readonly etcdEndpoints: string
+  readonly etcdCafile?: string
+  readonly etcdCertfile?: string
+  readonly etcdKeyfile?: string
+}
+
+/** `data` holds the embedded store. Throws a CliError when it cannot be opened. */
+export async function openStore(options: StoreOptions, data: string): Promise<Backend> {
+  return await explained(async () => {
+    if (options.store === 'embedded') return await openEmbedded({ directory: join(data, 'store') })
+    const endpoints = options.etcdEndpoints
+      .split(',')
+      .map(text => text.trim())
+      .filter(text => text !== '')
+    return await openEtcd({ endpoints, ...(await etcdTls(options)) })
+  })
+}
+
+async function etcdTls(options: StoreOptions): Promise<Pick<EtcdOptions, 'tls'>> {
+  const [ca, cert, key] = await Promise.all([
+    readFileOption('--etcd-cafile', options.etcdCafile),
+    readFileOption('--etcd-certfile', options.etcdCertfile),
+    readFileOption('--etcd-keyfile', options.etcdKeyfile),
+  ])
+  if (ca === undefined) {
+    if (cert === undefined && key === undefined) return {}
+    throw new CliError(EXIT.usage, '--etcd-certfile and --etcd-keyfile need --etcd-cafile too')
+  }
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new CliError(EXIT.usage, '--etcd-certfile and --etcd-keyfile go together')
+  }
+  return { tls: { ca, ...(cert === undefined || key === undefined ? {} : { cert, key }) } }
+}
+
+/** Runs it; errors whose messages are made for people become CliErrors. */
+export async function explained<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw explain(error)
+  }
+}
+
+const EXIT_OF_STORAGE: Readonly<Record<string, number>> = {
+  corrupt: EXIT.data,
+  unavailable: EXIT.unavailable,
+}
+
+/** The errors whose messages are made for people, as CliErrors; all others as they are. */
+export function explain(error: unknown): unknown {
+  if (error instanceof PkiError) return new CliError(EXIT.data, error.message, { cause: error })
+  if (!(error instanceof StorageError)) return error
+  return new CliError(EXIT_OF_STORAGE[error.code] ?? EXIT.internal, error.message, { cause: error })
+}
