@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { chmod, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
-import { hostname, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { run } from '../test/harness/child-process.ts'
@@ -26,7 +26,7 @@ describe('vm.sh', () => {
   /** What the agent printed, once app and agent have ended. */
   async function vm(): Promise<string> {
     const env = { PATH: `${at('bin')}:${process.env.PATH}`, INSTANCE_IP: '10.0.0.7' }
-    return (await run('sh', [SCRIPT, at('bundle'), ...APP], { cwd: folder, env })).stdout
+    return (await run('sh', [SCRIPT, at('echo-a'), ...APP], { cwd: folder, env })).stdout
   }
   const haveCertificate = async (made: Date): Promise<void> => {
     await mkdir(at('etc/certs'), { recursive: true })
@@ -36,10 +36,10 @@ describe('vm.sh', () => {
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'podless-vm-sh-'))
-    for (const name of ['bin', 'bundle']) await mkdir(at(name))
-    for (const name of BUNDLE) await writeFile(at(`bundle/${name}`), name)
-    await utimes(at('bundle/istio-token'), MADE, MADE)
-    await writeFile(at('bundle/cluster.env'), `ISTIO_METAJSON_LABELS='{"app":"echo-a"}'\n`)
+    for (const name of ['bin', 'echo-a']) await mkdir(at(name))
+    for (const name of BUNDLE) await writeFile(at(`echo-a/${name}`), name)
+    await utimes(at('echo-a/istio-token'), MADE, MADE)
+    await writeFile(at('echo-a/cluster.env'), `ISTIO_METAJSON_LABELS='{"app":"echo-a"}'\n`)
     await writeFile(at('bin/pilot-agent'), AGENT)
     await chmod(at('bin/pilot-agent'), 0o755)
   })
@@ -48,7 +48,7 @@ describe('vm.sh', () => {
   })
 
   it('lays the bundle out, becomes the agent, and ends with the app', async () => {
-    const labels = `{"podless.dev/vm":"${hostname()}","app":"echo-a"}`
+    const labels = `{"podless.dev/vm":"echo-a","app":"echo-a"}`
     assert.equal(await vm(), `./etc/certs 10.0.0.7 ${labels} root-cert.pem\n`)
     assert.equal(await readFile(at('etc/istio/config/mesh'), 'utf8'), 'mesh.yaml')
     assert.equal(await readFile(at('var/run/secrets/tokens/istio-token'), 'utf8'), 'istio-token')

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a container a demo VM: puts its bundle where Istio's agent looks, starts its app, and becomes the agent.
-# Run by docker-compose.yml as `sh vm.sh BUNDLE APP...` in the folder that stands for the VM's /.
+# Run by docker-compose.yml as `sh vm.sh BUNDLE APP...`, BUNDLE named as the VM, in the folder that stands for the VM's /.
 set -eu
 bundle=$1
 shift
@@ -13,8 +13,8 @@ cp "$bundle/istio-token" var/run/secrets/tokens/istio-token
 
 set -a
 . "$bundle/cluster.env"
-POD_NAME=$(hostname)
-# The label ties the WorkloadEntry to this VM, for podless vm list.
+POD_NAME=$(basename "$bundle")
+# The label ties the WorkloadEntry to the VM of that name, for podless vm list.
 ISTIO_METAJSON_LABELS="{\"podless.dev/vm\":\"$POD_NAME\",${ISTIO_METAJSON_LABELS#?}"
 INSTANCE_IP=${INSTANCE_IP:-$(hostname -i | cut -d ' ' -f 1)}
 HOST_IP=$INSTANCE_IP
