@@ -299,7 +299,7 @@ test('while the webhook is down, its versions answer 500 and the stored one goes
     spec: { conversion: { webhook: { clientConfig: { ...broken, service: null } } } },
   })
   await send('POST', at('v1'), cup('v1', 'down', { size: '1cl' }))
-  const words = `conversion webhook for ${GROUP}/v1, Kind=Cup failed: Post "https://127.0.0.1:1/convert": dial tcp 127.0.0.1:1: connect: connection refused`
+  const words = `conversion webhook for ${GROUP}/v1, Kind=Cup failed: Post "https://127.0.0.1:1/convert?timeout=30s": dial tcp 127.0.0.1:1: connect: connection refused`
   for (const path of [at('v2', 'down'), at('v2')]) {
     await until(async () => (await send('GET', path)).status === 500)
     const answer = (await send('GET', path)).json()

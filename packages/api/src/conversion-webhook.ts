@@ -74,7 +74,6 @@ async function ask(
       config,
       body,
       timeoutSeconds: TIMEOUT_SECONDS,
-      tellsTimeout: false,
       signal: NEVER,
     })
   } catch (error) {

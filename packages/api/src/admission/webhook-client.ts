@@ -25,8 +25,6 @@ export interface WebhookCall {
   readonly config: WebhookClientConfig
   readonly body: JsonObject
   readonly timeoutSeconds: number
-  /** False where the webhook is not told how long it has: conversion. */
-  readonly tellsTimeout?: boolean
   readonly signal: AbortSignal
 }
 
@@ -56,11 +54,10 @@ export class WebhookClient {
 
   /** Posts the review and returns the answer's JSON. Throws WebhookUnreachable. */
   async call(call: WebhookCall): Promise<JsonObject> {
-    const { config, body, timeoutSeconds, tellsTimeout = true, signal } = call
+    const { config, body, timeoutSeconds, signal } = call
     const target = this.#target(config)
     const bytes = Buffer.from(JSON.stringify(body))
-    const timeout = `${target.path.includes('?') ? '&' : '?'}timeout=${timeoutSeconds}s`
-    const path = `${target.path}${tellsTimeout ? timeout : ''}`
+    const path = `${target.path}${target.path.includes('?') ? '&' : '?'}timeout=${timeoutSeconds}s`
     const bound = AbortSignal.any([signal, AbortSignal.timeout(timeoutSeconds * 1000)])
     let last: unknown
     let why = 'no address'
@@ -68,6 +65,7 @@ export class WebhookClient {
       try {
         return await this.#post(address, { ...target, path }, config.caBundle ?? '', bytes, bound)
       } catch (error) {
+        if (error instanceof WebhookUnreachable) throw error
         last = error
         why = reasonOf(error, address)
         if (bound.aborted) break
@@ -197,6 +195,31 @@ const REASONS: Readonly<Record<string, (host: string, port: number) => string>> 
 const sniOf = (host: string): { servername?: string } =>
   isIP(host.replace(/^\[|\]$/g, '')) === 0 ? { servername: host } : {}
 
+/** More of a page that says why there is no answer is not repeated. */
+const REFUSAL_CHARACTERS_MAX = 2048
+
+const REFUSALS: Readonly<Record<number, string>> = {
+  400: 'the server rejected our request for an unknown reason',
+  401: 'the server has asked for the client to provide credentials',
+  404: 'the server could not find the requested resource',
+  405: 'the server does not allow this method on the requested resource',
+  409: 'the server reported a conflict',
+  422: 'the server rejected our request due to an error in our request',
+  429: 'the server has received too many requests and has asked us to try again later',
+  503: 'the server is currently unable to handle the request',
+  504: 'the server was unable to return a response in the time allotted, but may still be processing the request',
+}
+
+/** What client-go says of a status that is none of success. Ref: apimachinery/pkg/api/errors NewGenericServerResponse */
+function refusalOf(code: number, said: string): string {
+  const known = REFUSALS[code]
+  if (known !== undefined) return known
+  if ([403, 406, 415].includes(code) && said !== '') return said
+  return code >= 500
+    ? `an error on the server (${JSON.stringify(said)}) has prevented the request from succeeding`
+    : `the server responded with the status code ${code} but did not return more information`
+}
+
 async function readAnswer(
   response: AsyncIterable<Buffer> & { statusCode?: number | undefined },
 ): Promise<JsonObject> {
@@ -209,8 +232,12 @@ async function readAnswer(
     chunks.push(chunk)
   }
   const text = Buffer.concat(chunks).toString()
-  if (response.statusCode !== 200)
-    throw new Error(`the webhook answered ${response.statusCode}: ${text.slice(0, 200)}`)
+  const { statusCode = 0 } = response
+  if (statusCode < 200 || statusCode > 206) {
+    throw new WebhookUnreachable(refusalOf(statusCode, text.slice(0, REFUSAL_CHARACTERS_MAX)), {
+      prefix: CALL_FAILED,
+    })
+  }
   const answer: unknown = JSON.parse(text)
   if (!isObject(answer)) throw new Error('the webhook answered no AdmissionReview')
   return answer
