@@ -17,10 +17,20 @@ export interface Bench {
   readonly client: ApiClient
 }
 
+/** One line of figures: which benchmark, what it found, on which machine. */
+export type Line = Readonly<Record<string, unknown>> & { readonly bench: string }
+
+const lines: Line[] = []
+
+/** Every line so far. */
+export const reported = (): readonly Line[] => lines
+
 /** Prints one line of JSON. Times are in milliseconds, memory in MiB. */
 export function report(name: string, figures: Readonly<Record<string, unknown>>): void {
   const machine = { cpus: availableParallelism(), node: process.version }
-  process.stdout.write(`${JSON.stringify({ bench: name, ...figures, ...machine })}\n`)
+  const line = { bench: name, ...figures, ...machine }
+  lines.push(line)
+  process.stdout.write(`${JSON.stringify(line)}\n`)
 }
 
 /** The value below which the share `p` of the sorted samples lies, with three decimals. */
