@@ -50,14 +50,34 @@ after(() => server.close())
 interface Sent {
   readonly authorization?: string | Buffer
   readonly certificate?: KeyedCertificate
+  /** Bytes shown as a WebSocket's subprotocol, which unlike a header may be any. */
+  readonly subprotocol?: Buffer
 }
 
-async function status({ authorization, certificate }: Sent): Promise<number> {
+const BEARER_PROTOCOL = 'base64url.bearer.authorization.k8s.io.'
+
+function headersOf({ authorization, subprotocol }: Sent): Record<string, string> {
+  return {
+    ...(authorization === undefined ? {} : { authorization: authorization.toString('latin1') }),
+    ...(subprotocol === undefined
+      ? {}
+      : {
+          upgrade: 'websocket',
+          connection: 'upgrade',
+          'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+          'sec-websocket-version': '13',
+          'sec-websocket-protocol': `${BEARER_PROTOCOL}${subprotocol.toString('base64url')}, x`,
+        }),
+  }
+}
+
+async function status(credential: Sent): Promise<number> {
+  const { certificate } = credential
   const sent = request(new URL('/api/v1/secrets', server.url), {
     agent: false,
     ca: server.ca,
     ...(certificate === undefined ? {} : { cert: certificate.certificate, key: certificate.key }),
-    headers: authorization === undefined ? {} : { authorization: authorization.toString('latin1') },
+    headers: headersOf(credential),
   })
   sent.end()
   try {
@@ -149,6 +169,30 @@ const HEADERS: readonly string[] = [
   'Bearer\tSESAMEOPEN',
 ]
 
+/** Bytes that no header carries. */
+function oddBytes(): Map<string, Buffer> {
+  const token = Buffer.from(good.token)
+  const nul = Buffer.from([0])
+  return new Map([
+    ['NUL alone', nul],
+    ['NUL before a token', Buffer.concat([nul, token])],
+    ['NUL after a token', Buffer.concat([token, nul])],
+    ['NUL within a token', Buffer.concat([token.subarray(0, 40), nul, token.subarray(40)])],
+    ['a token, NUL, and another', Buffer.concat([token, nul, token])],
+    ['line ends', Buffer.from(`${good.token}\r\nimpersonate-user: admin`)],
+    ['no UTF-8', Buffer.from([0xff, 0xfe, 0x80, 0x2e, 0x80, 0x2e, 0x80])],
+  ])
+}
+
+/** What looks like other kinds of tokens than those of ServiceAccounts. */
+const OTHER_TOKENS: readonly string[] = [
+  'abcdef.0123456789abcdef',
+  'abcdef.0123456789abcdeg\u00df',
+  'ABCDEF.0123456789ABCDEF',
+  '../../.0123456789abcdef',
+  'podless-join.default.0123456789.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
+]
+
 const DAY = 86_400
 
 function badCertificates(): Map<string, KeyedCertificate> {
@@ -179,6 +223,9 @@ test('every bad credential is refused, and none is logged', async () => {
     // An HTTP client cannot send control characters; those within JSON are escaped there.
     sent.set(`token: ${name}`, { authorization: `Bearer ${token}` })
   }
+  for (const [name, subprotocol] of oddBytes()) sent.set(`bytes: ${name}`, { subprotocol })
+  for (const token of OTHER_TOKENS)
+    sent.set(`token: ${token}`, { authorization: `Bearer ${token}` })
   for (const authorization of HEADERS) sent.set(`header: ${authorization}`, { authorization })
   for (const [name, certificate] of badCertificates()) sent.set(`cert: ${name}`, { certificate })
   assert.ok(sent.size >= 200, `${sent.size} credentials`)
