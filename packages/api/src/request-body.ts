@@ -43,7 +43,7 @@ export function readBody(request: AnyRequest): Promise<Buffer> {
  * Called before an answer is written: sees to a body that has not come to its end. True when the connection can carry
  * another request. An HTTP/2 stream is closed after its answer, which asks the client to stop.
  */
-export async function leaveBody(request: AnyRequest): Promise<boolean> {
+export function leaveBody(request: AnyRequest): boolean | Promise<boolean> {
   if ('stream' in request) {
     const { stream } = request
     // NOTE: Node lets go of the stream once it is closed, whatever its types say.
@@ -51,7 +51,11 @@ export async function leaveBody(request: AnyRequest): Promise<boolean> {
     stream.once('finish', () => closeOnceSent(stream))
     return true
   }
-  if (request.complete || request.destroyed || (await discard(request))) return true
+  return request.complete || request.destroyed || endUnread(request)
+}
+
+async function endUnread(request: IncomingMessage): Promise<boolean> {
+  if (await discard(request)) return true
   const { socket } = request
   // Node calls this when an answer was the connection's last.
   socket.destroySoon = () => endSoon(socket)

@@ -133,7 +133,8 @@ async function answer(
 ): Promise<void> {
   const incoming = incomingOf(request, response)
   const reply = await handle(incoming)
-  const isReusable = (await leaveBody(request)) && !draining.aborted
+  const left = leaveBody(request)
+  const isReusable = (left === true || (await left)) && !draining.aborted
   await writeReply({ request: incoming, response, reply, draining, isReusable })
 }
 

@@ -37,8 +37,11 @@ export class UserLimits {
   }
 
   /** What `run` answers, or 429. A watch counts until its stream ends. */
-  async within(user: UserInfo, info: RequestInfo, run: () => Promise<Reply>): Promise<Reply> {
-    if (isExempt(user, info)) return await run()
+  within(user: UserInfo, info: RequestInfo, run: () => Promise<Reply>): Promise<Reply> {
+    return isExempt(user, info) ? run() : this.#counted(user, info, run)
+  }
+
+  async #counted(user: UserInfo, info: RequestInfo, run: () => Promise<Reply>): Promise<Reply> {
     const sort = info.verb === 'watch' ? 'watches' : 'requests'
     const counts = this.#open.get(user.name) ?? { requests: 0, watches: 0 }
     if (this.#max[sort] > 0 && counts[sort] >= this.#max[sort]) return TOO_MANY
