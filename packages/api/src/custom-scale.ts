@@ -14,6 +14,7 @@ import {
   type JsonValue,
   type KubeObject,
   printGo,
+  type ReplicasPaths,
   type SchemaNode,
   setOwn,
 } from '@podless/apimachinery'
@@ -98,8 +99,24 @@ function replicaErrors(obj: KubeObject, path: string): FieldError[] {
   return [invalidValue(path, value, `should be less than or equal to ${INT32_MAX}`)]
 }
 
-/** The door itself. Throws 400 where the object does not hold what the paths promise. */
-export function scaleDoor(paths: ScalePaths): VirtualSubresource {
+/** Where each version of a kind has its replicas: undefined for one without a scale. */
+export function replicasPathsOf(
+  group: string,
+  versions: readonly { readonly name: string; readonly subresources?: { scale?: ScalePaths } }[],
+): ReplicasPaths {
+  return new Map(
+    versions.map(({ name, subresources }) => {
+      const path = subresources?.scale?.specReplicasPath
+      return [`${group}/${name}`, path === undefined ? undefined : namesOf(path)]
+    }),
+  )
+}
+
+/**
+ * The door itself. Throws 400 where the object does not hold what the paths promise.
+ * `replicasPaths`: where each version of the kind has its replicas.
+ */
+export function scaleDoor(paths: ScalePaths, replicasPaths: ReplicasPaths): VirtualSubresource {
   return {
     type: 'virtual',
     gvk: GVK,
@@ -109,6 +126,7 @@ export function scaleDoor(paths: ScalePaths): VirtualSubresource {
     },
     get: parent => shownScale(paths, parent),
     before: parent => scaleOf(paths, parent, replicasOf(paths, parent) ?? UNSET),
+    replicasPaths,
     update: (body, parent) => applyScale(paths, body, parent),
   }
 }

@@ -68,10 +68,7 @@ export function resetFieldsOf({
   if (subresource?.type === 'stored' && subresource.resetFields !== undefined) {
     return subresource.resetFields
   }
-  if (
-    subresource !== undefined &&
-    !(resource.crd !== undefined && subresource.type === 'virtual')
-  ) {
+  if (subresource !== undefined) {
     return resource.crd === undefined ? [['spec']] : [['metadata'], ['spec']]
   }
   if (resource.resetFields !== undefined) return resource.resetFields
@@ -94,7 +91,7 @@ export function trackManager(
   next: KubeObject,
   write: WriteOptions,
 ): void {
-  const { resource, subresource, info, server } = ctx
+  const { resource, info, server } = ctx
   const managedFields = trackUpdate({
     schema: resource.schema,
     apiVersion: apiVersionOf(resource.gvr),
@@ -104,7 +101,6 @@ export function trackManager(
     subresource: info.subresource,
     now: server.now(),
     resetFields: resetFieldsOf(ctx),
-    keepsTime: subresource?.type === 'virtual',
     schemaOf: apiVersion => otherSchema(resource, apiVersion),
   })
   if (managedFields === undefined || managedFields.length === 0) delete next.metadata.managedFields

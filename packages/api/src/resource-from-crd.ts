@@ -19,7 +19,7 @@ import {
   convertObjects,
 } from './conversion-webhook.ts'
 import { customColumns, type PrinterColumn } from './custom-columns.ts'
-import { type ScalePaths, scaleDoor, scaleErrors } from './custom-scale.ts'
+import { replicasPathsOf, type ScalePaths, scaleDoor, scaleErrors } from './custom-scale.ts'
 import { finalizerWarnings } from './finalizer-warnings.ts'
 import type { Resource, ResourceVerb, StoredSubresource, Subresource } from './resource.ts'
 
@@ -157,7 +157,7 @@ function resourceOf(
     ...(hasStatus
       ? { merge: keepStatus, dropStatusOnCreate: (obj: KubeObject) => void delete obj.status }
       : {}),
-    subresources: subresourcesOf(version, hasStatus),
+    subresources: subresourcesOf(spec, version, hasStatus),
     columns: customColumns(version.additionalPrinterColumns),
     selectableFields: selectableFieldsOf(version),
     crd: crd.metadata.name ?? '',
@@ -323,14 +323,18 @@ const STATUS_DOOR: StoredSubresource = {
   },
 }
 
-function subresourcesOf(version: CrdVersion, hasStatus: boolean): ReadonlyMap<string, Subresource> {
+function subresourcesOf(
+  { group, versions }: CrdSpec,
+  version: CrdVersion,
+  hasStatus: boolean,
+): ReadonlyMap<string, Subresource> {
   const doors = new Map<string, Subresource>()
   const paths = version.subresources?.scale
   if (hasStatus) {
     const validateUpdate = (obj: KubeObject) => scaleErrors(paths, obj, 'status')
     doors.set('status', { ...STATUS_DOOR, validateUpdate })
   }
-  if (paths !== undefined) doors.set('scale', scaleDoor(paths))
+  if (paths !== undefined) doors.set('scale', scaleDoor(paths, replicasPathsOf(group, versions)))
   return doors
 }
 

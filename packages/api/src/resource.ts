@@ -10,6 +10,7 @@ import type {
   JsonObject,
   JsonValue,
   KubeObject,
+  ReplicasPaths,
   SchemaNode,
 } from '@podless/apimachinery'
 
@@ -190,6 +191,8 @@ export interface VirtualSubresource {
   /** What a patch starts from, where that is not what `get` shows. */
   readonly before?: (parent: KubeObject) => KubeObject
   readonly create?: (body: KubeObject, parent: KubeObject, ctx: RuleContext) => Promise<KubeObject>
+  /** Where the parent has what the body shows: whoever owns one owns the other. Needed with `update`. */
+  readonly replicasPaths?: ReplicasPaths
   /** Applies a changed body to a copy of the parent (scale). */
   readonly update?: (body: KubeObject, parent: KubeObject, ctx: RuleContext) => KubeObject
 }

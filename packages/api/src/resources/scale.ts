@@ -68,5 +68,6 @@ export const scale: VirtualSubresource = {
     return schemaOf(SCALE)
   },
   get: scaleOf,
+  replicasPaths: new Map(['v1', 'apps/v1'].map(version => [version, ['spec', 'replicas']])),
   update: applyScale,
 }

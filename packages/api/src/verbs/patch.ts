@@ -13,6 +13,7 @@ import {
   decodeJsonPatch,
   type FieldValidation,
   failure,
+  type GroupVersionKind,
   isObject,
   type JsonObject,
   type JsonValue,
@@ -20,15 +21,15 @@ import {
   parsePatchOptions,
   printGo,
 } from '@podless/apimachinery'
-import { type RequestContext, ruleContext } from '../context.ts'
+import type { RequestContext } from '../context.ts'
 import { decodeApplied, decodePatch, decodePatched } from '../decode.ts'
-import { methodNotAllowed } from '../errors.ts'
 import type { Reply } from '../exchange.ts'
 import { resetFieldsOf } from '../ownership.ts'
-import { chooseMedia, respondObject } from '../respond.ts'
+import { chooseMedia } from '../respond.ts'
 import { createObject, updateObject } from '../write.ts'
 import { matchName, matchNamespace, type WriteOptions, writeOptionsOf } from '../write-options.ts'
-import { asStored, respondWritten } from './respond-written.ts'
+import { respondWritten } from './respond-written.ts'
+import { type ViewChange, withOwners, writeView } from './write-view.ts'
 
 const APPLY = 'application/apply-patch+yaml'
 
@@ -108,8 +109,12 @@ export async function patch(ctx: RequestContext): Promise<Reply> {
   if (isApply)
     return await applyPatch(ctx, body, options.force === true, options.fieldValidation, write)
   const change = mechanism!(ctx, body, options.fieldValidation)
-  if (subresource?.type === 'virtual')
-    return await patchVirtual(ctx, change, options.fieldValidation, write)
+  if (subresource?.type === 'virtual') {
+    const changeView = (view: KubeObject) => ({
+      view: changed(ctx, change, view, options.fieldValidation),
+    })
+    return await writeView(ctx, write, { change: changeView, retry: true })
+  }
   const next = (live: KubeObject): KubeObject => {
     const made = changed(ctx, change, live, options.fieldValidation)
     matchNamespace(ctx, made)
@@ -146,30 +151,6 @@ function objectOf(value: JsonValue): JsonObject {
   throw badRequest('the patch does not leave an object')
 }
 
-/** Scale and its like: patch the view, then carry it over to the parent. */
-async function patchVirtual(
-  ctx: RequestContext,
-  change: Change,
-  validation: FieldValidation,
-  write: WriteOptions,
-): Promise<Reply> {
-  const { subresource } = ctx
-  if (
-    subresource?.type !== 'virtual' ||
-    subresource.get === undefined ||
-    subresource.update === undefined
-  )
-    throw methodNotAllowed()
-  const rules = ruleContext(ctx, write.dryRun)
-  const { get, update, before = (live: KubeObject) => get(live, rules) } = subresource
-  const next = (live: KubeObject): KubeObject => {
-    const view = changed(ctx, change, before(live), validation)
-    return update(view, live, rules)
-  }
-  const written = await updateObject(ctx, { next, retry: true }, write)
-  return respondObject(ctx, get(asStored(written), rules))
-}
-
 /** A configuration that names a uid is about an object that was there. */
 function checkUnborn({ resource, info }: RequestContext, { metadata }: KubeObject): void {
   const uid = metadata.uid ?? ''
@@ -181,6 +162,8 @@ function checkUnborn({ resource, info }: RequestContext, { metadata }: KubeObjec
   )
 }
 
+const typeOf = (gvk: GroupVersionKind) => ({ apiVersion: apiVersionOf(gvk), kind: gvk.kind })
+
 async function applyPatch(
   ctx: RequestContext,
   body: Buffer,
@@ -188,21 +171,22 @@ async function applyPatch(
   validation: FieldValidation,
   write: WriteOptions,
 ): Promise<Reply> {
-  const { resource, info, server } = ctx
-  if (ctx.subresource?.type === 'virtual') throw methodNotAllowed()
+  const { resource, subresource, info, server } = ctx
   const applied = decodeApplied(ctx, body, validation)
+  const isView = subresource?.type === 'virtual'
+  const target = isView
+    ? { schema: subresource.schema, ...typeOf(subresource.gvk) }
+    : { schema: resource.schema, ...typeOf({ ...resource.gvr, kind: resource.names.kind }) }
   const merge = (live: KubeObject | undefined): KubeObject => {
     const result = applyConfiguration({
-      schema: resource.schema,
-      apiVersion: apiVersionOf(resource.gvr),
-      kind: resource.names.kind,
+      ...target,
       subresource: info.subresource,
       live,
       applied,
       manager: write.manager,
       force,
       now: server.now(),
-      resetFields: resetFieldsOf(ctx),
+      resetFields: isView ? [] : resetFieldsOf(ctx),
     })
     const made = decodePatched(ctx, result.object, {
       validation: 'Ignore',
@@ -213,9 +197,14 @@ async function applyPatch(
     if (live === undefined) checkUnborn(ctx, made)
     matchNamespace(ctx, made)
     matchName(ctx, made)
-    if (result.managedFields === undefined) delete made.metadata.managedFields
-    else made.metadata.managedFields = result.managedFields
-    return made
+    return withOwners(made, result.managedFields)
+  }
+  if (isView) {
+    const change: ViewChange = (view, owners) => {
+      const made = merge(withOwners(view, owners))
+      return { view: made, owners: made.metadata.managedFields ?? [] }
+    }
+    return await writeView(ctx, write, { change, retry: true })
   }
   const tracked = { ...write, tracksItself: true }
   const createAbsent =

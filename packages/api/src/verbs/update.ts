@@ -2,14 +2,14 @@
 // Ref: apiserver/pkg/endpoints/handlers/update.go
 
 import { parseUpdateOptions } from '@podless/apimachinery'
-import { type RequestContext, ruleContext } from '../context.ts'
+import type { RequestContext } from '../context.ts'
 import { decodeBody } from '../decode.ts'
-import { methodNotAllowed } from '../errors.ts'
 import type { Reply } from '../exchange.ts'
-import { chooseMedia, respondObject } from '../respond.ts'
+import { chooseMedia } from '../respond.ts'
 import { checkIdentity, createObject, updateObject } from '../write.ts'
 import { matchName, matchNamespace, writeOptionsOf } from '../write-options.ts'
-import { asStored, respondWritten } from './respond-written.ts'
+import { respondWritten } from './respond-written.ts'
+import { writeView } from './write-view.ts'
 
 export async function update(ctx: RequestContext): Promise<Reply> {
   const { resource, subresource } = ctx
@@ -20,15 +20,7 @@ export async function update(ctx: RequestContext): Promise<Reply> {
   matchName(ctx, sent)
   const write = writeOptionsOf(ctx, 'UpdateOptions', options)
   if (subresource?.type === 'virtual') {
-    const { update: apply, get } = subresource
-    if (apply === undefined || get === undefined) throw methodNotAllowed()
-    const rules = ruleContext(ctx, options.dryRun)
-    const written = await updateObject(
-      ctx,
-      { next: live => apply(sent, live, rules), retry: false },
-      write,
-    )
-    return respondObject(ctx, get(asStored(written), rules))
+    return await writeView(ctx, write, { change: () => ({ view: sent }), retry: false })
   }
   const hasRevision = (sent.metadata.resourceVersion ?? '') !== ''
   const mayCreate = resource.strategy.allowCreateOnUpdate === true && subresource === undefined

@@ -40,8 +40,6 @@ export interface UpdateToTrack extends OwnershipContext {
   readonly updated: JsonObject
   /** Who writes, see managerName. */
   readonly manager: string
-  /** Set for scale, whose entries keep the time they had, or have none. */
-  readonly keepsTime?: boolean
   /** The schema of another version that fields are owned in; undefined when that version is not known. */
   readonly schemaOf?: (apiVersion: string) => SchemaNode | undefined
 }
@@ -138,7 +136,7 @@ function readOrForget(entries: readonly ManagedFieldsEntry[]): Managers {
 export function recordUpdate(
   before: Managers,
   comparison: ReturnType<typeof compareTyped>,
-  update: OwnershipContext & Pick<UpdateToTrack, 'manager' | 'keepsTime'>,
+  update: OwnershipContext & Pick<UpdateToTrack, 'manager'>,
   type: TypeDef,
 ): Managers {
   const managers = reconcileManagers(before, type, update)
@@ -154,8 +152,7 @@ export function recordUpdate(
     const id = managerId(identity)
     const previous = managers.get(id)
     const set = previous === undefined ? written : written.union(previous.set)
-    const time = update.keepsTime === true ? previous?.time : formatTime(update.now)
-    const manager: Manager = { ...identity, time, set }
+    const manager: Manager = { ...identity, time: formatTime(update.now), set }
     managers.set(id, manager)
   }
   capUpdateManagers(managers)
