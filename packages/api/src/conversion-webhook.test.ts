@@ -30,6 +30,8 @@ let client: ApiClient
 let hook: Server
 let caBundle: string
 let reviews: Review['request'][]
+/** What admission showed of objects, as `VERSION spec`. */
+let admitted: string[]
 /** Changes what the webhook would answer. */
 let tamper: (response: JsonObject) => JsonObject
 
@@ -42,12 +44,33 @@ function converted(object: KubeObject, apiVersion: string): KubeObject {
   return { ...object, apiVersion, spec }
 }
 
+interface AdmissionReview extends JsonObject {
+  request: { uid: string; object: KubeObject } & JsonObject
+}
+
+/** Lets everything through, with one centilitre more: it knows v2 only. */
+function admit({ request, ...rest }: AdmissionReview): JsonObject {
+  const { spec, apiVersion } = request.object
+  admitted.push(`${apiVersion.split('/')[1]} ${JSON.stringify(spec)}`)
+  const value = Number((spec as JsonObject).centilitres) + 1
+  const patch = Buffer.from(
+    JSON.stringify([{ op: 'replace', path: '/spec/centilitres', value }]),
+  ).toString('base64')
+  return { ...rest, response: { uid: request.uid, allowed: true, patchType: 'JSONPatch', patch } }
+}
+
 before(async () => {
   hook = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
-      const review = JSON.parse(Buffer.concat(chunks).toString()) as Review
+      const text = Buffer.concat(chunks).toString()
+      response.setHeader('content-type', 'application/json')
+      if (request.url?.startsWith('/admit') === true) {
+        response.end(JSON.stringify(admit(JSON.parse(text) as AdmissionReview)))
+        return
+      }
+      const review = JSON.parse(text) as Review
       reviews.push(review.request)
       const { uid, objects, desiredAPIVersion } = review.request
       const answer = {
@@ -59,7 +82,7 @@ before(async () => {
           convertedObjects: objects.map(object => converted(object, desiredAPIVersion)),
         }),
       }
-      response.setHeader('content-type', 'application/json').end(JSON.stringify(answer))
+      response.end(JSON.stringify(answer))
     })
   })
   await new Promise<void>(resolve => hook.listen(0, '127.0.0.1', resolve))
@@ -81,6 +104,7 @@ after(async () => {
 })
 beforeEach(() => {
   reviews = []
+  admitted = []
   tamper = response => response
 })
 
@@ -290,6 +314,43 @@ test('a webhook may change labels and annotations, and no other metadata', async
   assert.equal(kept.finalizers, undefined)
   tamper = response => response
   await send('DELETE', at('v1', 'meta'))
+})
+
+test('an admission webhook of another version sees the object converted, and its patch is converted back', async () => {
+  const configurations = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations'
+  const { service: hooked } = service() as { service: JsonObject }
+  const made = await send('POST', configurations, {
+    metadata: { name: 'v2-only' },
+    webhooks: [
+      {
+        name: 'v2.convert.example.com',
+        clientConfig: { service: { ...hooked, path: '/admit' }, caBundle },
+        rules: [
+          { apiGroups: [GROUP], apiVersions: ['v2'], operations: ['CREATE'], resources: ['cups'] },
+        ],
+        sideEffects: 'None',
+        admissionReviewVersions: ['v1'],
+      },
+    ],
+  })
+  assert.equal(made.status, 201, made.bytes.toString())
+  const create = (name: string): Promise<ApiAnswer> =>
+    send('POST', `${at('v1')}?dryRun=All`, {
+      apiVersion: `${GROUP}/v1`,
+      kind: 'Cup',
+      metadata: { name },
+      spec: { size: '5cl' },
+    })
+  let size: unknown
+  await until(async () => {
+    const answer = await create('admitted')
+    assert.equal(answer.status, 201, answer.bytes.toString())
+    size = (answer.json().spec as JsonObject).size
+    return admitted.length > 0
+  })
+  assert.equal(size, '6cl')
+  assert.equal(admitted[0], 'v2 {"colour":"white","centilitres":5}')
+  await send('DELETE', `${configurations}/v2-only`)
 })
 
 test('while the webhook is down, its versions answer 500 and the stored one goes on', async () => {

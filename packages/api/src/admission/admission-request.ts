@@ -1,12 +1,15 @@
-// A request as webhooks and policies see it, in the version their rule asked for. Pure; called by webhook.ts and
-// validating-policy.ts. Ref: apiserver/pkg/admission/plugin/webhook/request/admissionreview.go
+// A request as webhooks and policies see it, in the version their rule asked for. Called by webhook.ts and
+// validating-policy.ts; has a CRD's webhook convert objects for webhook.ts. Ref: apiserver/pkg/admission/plugin/webhook/request/admissionreview.go
 
 import {
   apiVersionOf,
+  cloneJson,
   type JsonObject,
   type JsonValue,
   type KubeObject,
 } from '@podless/apimachinery'
+import type { Registry } from '../registry.ts'
+import type { Resource } from '../resource.ts'
 import type { AdmissionAttributes } from './chain.ts'
 
 /** AdmissionRequest without uid, object and oldObject. */
@@ -55,4 +58,32 @@ export function inVersion(
 ): JsonValue {
   if (obj === undefined) return null
   return { ...obj, apiVersion: apiVersionOf({ group: resource.gvr.group, version }) }
+}
+
+/** The attributes with their objects as another served version shows them. Rejects with 500 where its webhook fails. */
+export async function convertedTo(
+  version: string,
+  attributes: AdmissionAttributes,
+  registry: Registry,
+): Promise<AdmissionAttributes> {
+  const { resource, object, oldObject } = attributes
+  const target = registry.lookup({ ...resource.gvr, version })
+  if (target === undefined || target.conversion === undefined || version === resource.gvr.version)
+    return attributes
+  return {
+    ...attributes,
+    object: object && (await convertedBetween(object, resource, target)),
+    oldObject: oldObject && (await convertedBetween(oldObject, resource, target)),
+  }
+}
+
+/** An object of `from`'s version in `to`'s. One of another kind, as a subresource has, stays what it is. */
+export async function convertedBetween(
+  object: KubeObject,
+  from: Resource,
+  to: Resource,
+): Promise<KubeObject> {
+  if (to.conversion === undefined || object.apiVersion !== apiVersionOf(from.gvr)) return object
+  const [made] = await to.conversion.fromStored([cloneJson(object)])
+  return made ?? object
 }

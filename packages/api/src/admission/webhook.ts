@@ -12,13 +12,14 @@ import {
   type JsonObject,
   type JsonValue,
   type KubeObject,
+  parseApiVersion,
   type Status,
   StatusError,
 } from '@podless/apimachinery'
 import type { Log } from '../log.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
-import { admissionRequest, inVersion } from './admission-request.ts'
+import { admissionRequest, convertedBetween, convertedTo, inVersion } from './admission-request.ts'
 import type { AdmissionAttributes, AdmissionStep } from './chain.ts'
 import { type WebhookClient, WebhookUnreachable } from './webhook-client.ts'
 import {
@@ -84,26 +85,36 @@ async function mutateOnce(
   webhook: Webhook,
   attributes: AdmissionAttributes,
 ): Promise<KubeObject | undefined> {
-  const response = await ask(options, webhook, attributes)
-  if (response === undefined) return undefined
+  const answer = await ask(options, webhook, attributes)
+  if (answer === undefined) return undefined
+  const { response, seen } = answer
   refuseDenied(webhook, response)
-  if (typeof response.patch !== 'string' || attributes.object === undefined)
-    return attributes.object
+  if (typeof response.patch !== 'string' || seen.object === undefined) return attributes.object
   if (response.patchType !== 'JSONPatch')
     throw internalError(`unsupported patch type ${JSON.stringify(response.patchType ?? '')}`)
   try {
     const patch = JSON.parse(Buffer.from(response.patch, 'base64').toString()) as JsonValue
     const { operations } = decodeJsonPatch(patch, { strict: false })
-    return options.normalize(
-      applyJsonPatch(attributes.object, operations) as KubeObject,
-      attributes.resource,
-    )
+    const patched = applyJsonPatch(seen.object, operations) as KubeObject
+    return options.normalize(await backFrom(patched, attributes, options), attributes.resource)
   } catch (error) {
     throw internalError(
       `webhook ${JSON.stringify(webhook.name)} returned a patch that cannot be applied`,
       error,
     )
   }
+}
+
+/** What a webhook made of the object, in the version of the request. */
+async function backFrom(
+  patched: KubeObject,
+  { resource }: AdmissionAttributes,
+  { registry }: WebhookStepOptions,
+): Promise<KubeObject> {
+  const version = parseApiVersion(patched.apiVersion)?.version ?? ''
+  const from = registry.lookup({ ...resource.gvr, version })
+  if (from === undefined || version === resource.gvr.version) return patched
+  return await convertedBetween(patched, from, resource)
 }
 
 async function validate(
@@ -113,19 +124,25 @@ async function validate(
   const webhooks = webhooksOf(options.configurations('validating'))
   const verdicts = await Promise.allSettled(
     webhooks.map(async webhook => {
-      const response = await ask(options, webhook, attributes)
-      if (response !== undefined) refuseDenied(webhook, response)
+      const answer = await ask(options, webhook, attributes)
+      if (answer !== undefined) refuseDenied(webhook, answer.response)
     }),
   )
   for (const verdict of verdicts) if (verdict.status === 'rejected') throw verdict.reason
 }
 
-/** The webhook's response, or undefined when it does not apply or could not be asked and may be ignored. */
+/** A webhook's response, and the attributes with the objects that it saw. */
+interface WebhookAnswer {
+  readonly response: JsonObject
+  readonly seen: AdmissionAttributes
+}
+
+/** The webhook's answer, or undefined when it does not apply or could not be asked and may be ignored. */
 async function ask(
   { client, registry, namespaceLabels, log }: WebhookStepOptions,
   webhook: Webhook,
   attributes: AdmissionAttributes,
-): Promise<JsonObject | undefined> {
+): Promise<WebhookAnswer | undefined> {
   const { resource, namespace, dryRun, signal, warn } = attributes
   if (
     resource.gvr.group === EXEMPT_GROUP &&
@@ -139,12 +156,13 @@ async function ask(
   const match = matchRules(webhook, attributes, [...new Set(versions)])
   if (match === undefined || !matchSelectors(webhook, attributes, namespaceLabels(namespace)))
     return undefined
+  const seen = await convertedTo(match.version, attributes, registry)
   const uid = randomUUID()
   const request = {
     uid,
     ...admissionRequest(attributes, match.version),
-    object: inVersion(attributes, attributes.object, match.version),
-    oldObject: inVersion(attributes, attributes.oldObject, match.version),
+    object: inVersion(attributes, seen.object, match.version),
+    oldObject: inVersion(attributes, seen.oldObject, match.version),
   }
   const condition = matchConditions(webhook, request, attributes)
   if (condition === 'no') return undefined
@@ -160,7 +178,7 @@ async function ask(
     const answer = await client.call({ config: webhook.clientConfig, body, timeoutSeconds, signal })
     const response = responseOf(answer, uid, version)
     for (const text of Array.isArray(response.warnings) ? response.warnings : []) warn(String(text))
-    return response
+    return { response, seen }
   } catch (error) {
     return ignoreOrRefuse(webhook, error, log)
   }
