@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { JsonObject } from '@podless/apimachinery'
+import type { Backend } from '@podless/storage'
+import { openMemory } from '@podless/storage/testing'
 import { ApiClient } from '../../../../test/harness/api-client.ts'
 import { startServer, type TestServer } from '../../../../test/harness/server.ts'
 
@@ -15,8 +17,26 @@ let admin: ApiClient
 let nobody: ApiClient
 let count = 0
 
+/** While set, changes of bootstrap tokens wait until so many are under way: each has then read the token as unused. */
+let gate: { waiting: number; readonly open: PromiseWithResolvers<void> } | undefined
+const TOGETHER = 5
+
+function gated(): Backend {
+  const backend = openMemory()
+  const put = backend.put.bind(backend)
+  backend.put = async (key, ...rest) => {
+    if (gate !== undefined && key.includes('/bootstrap-token-')) {
+      gate.waiting += 1
+      if (gate.waiting === TOGETHER) gate.open.resolve()
+      await gate.open.promise
+    }
+    return await put(key, ...rest)
+  }
+  return backend
+}
+
 before(async () => {
-  server = await startServer()
+  server = await startServer({ backend: gated() })
   admin = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
   nobody = new ApiClient({ url: server.url, ca: server.ca, certificate: '', key: '' })
 })
@@ -130,7 +150,9 @@ test('a token for one use makes one change, however many come at once, and then 
   const reviewing = { method: 'POST', path, body: { ...review, spec: { token: tokenOf(id) } } }
   const { authenticated } = (await admin.send(reviewing)).json().status as JsonObject
   assert.equal(authenticated, true, 'to ask about a token is not to use it')
-  const answers = await Promise.all([1, 2, 3, 4, 5].map(() => ask(tokenOf(id))))
+  gate = { waiting: 0, open: Promise.withResolvers<void>() }
+  const answers = await Promise.all(Array.from({ length: TOGETHER }, () => ask(tokenOf(id))))
+  gate = undefined
   assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 401, 401, 401, 401])
   assert.equal((await ask(tokenOf(id))).status, 401)
   assert.equal(await read(), 200)
