@@ -1,5 +1,6 @@
-// A request as webhooks and policies see it, in the version their rule asked for. Called by webhook.ts and
-// validating-policy.ts; has a CRD's webhook convert objects for webhook.ts. Ref: apiserver/pkg/admission/plugin/webhook/request/admissionreview.go
+// A request as webhooks and policies see it, in the version their rule asked for. Called by webhook.ts, for which it has
+// a CRD's webhook convert objects, and by validating-policy.ts.
+// Ref: apiserver/pkg/admission/plugin/webhook/request/admissionreview.go
 
 import {
   apiVersionOf,
