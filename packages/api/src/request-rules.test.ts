@@ -200,3 +200,21 @@ test('a resourceVersion that the store has not reached is 504 with what it is an
   const causes = [{ reason: 'ResourceVersionTooLarge', message: why }]
   assert.deepEqual(details, { causes, retryAfterSeconds: 1 })
 })
+
+test('a limit does not count for who takes a list of any age', async () => {
+  const limited = await admin.send({ path: `${CONFIGMAPS}?limit=1` })
+  assert.notEqual((limited.json().metadata as { continue?: string }).continue, undefined)
+  const any = await admin.send({ path: `${CONFIGMAPS}?limit=1&resourceVersion=0` })
+  assert.equal((any.json().metadata as { continue?: string }).continue, undefined)
+  assert((any.json().items as unknown[]).length > 1)
+})
+
+test('a revision that is no number is an error of the server for a get and a write, and of the client for a list', async () => {
+  const get = await admin.send({ path: `${CONFIGMAPS}/hers?resourceVersion=x` })
+  assert.equal(get.status, 500)
+  const list = await admin.send({ path: `${CONFIGMAPS}?resourceVersion=x` })
+  assert.equal(list.status, 400)
+  const body = { metadata: { name: 'hers', resourceVersion: 'x' } }
+  const put = await admin.send({ method: 'PUT', path: `${CONFIGMAPS}/hers`, body })
+  assert.equal(put.status, 500)
+})

@@ -35,8 +35,8 @@ function refusal(text: string, use: 'list' | 'get' | 'watch' | 'write', cause: P
     invalidValue('resourceVersion', text, cause.message),
   )}`
   const status: StatusError =
-    use === 'watch'
-      ? failure({ code: 500, message, cause })
-      : badRequest(`invalid resource version: ${message}`)
+    use === 'list'
+      ? badRequest(`invalid resource version: ${message}`)
+      : failure({ code: 500, message, cause })
   return status
 }

@@ -131,10 +131,13 @@ class CachedStorage implements Storage {
   }
 
   async list(request: ListRequest): Promise<ListResult> {
-    const { prefix, limit = 0, predicate, signal } = request
+    const { prefix, predicate, signal } = request
     assert(prefix.endsWith('/'), `a list's prefix ends in a slash: ${prefix}`)
     const token = request.continue ? decodeContinue(prefix, request.continue) : undefined
     const consistency = token === undefined ? (request.consistency ?? LATEST) : meaningOf(token)
+    // Who takes any state gets all of it: that is what caches fill themselves from.
+    // Ref: apiserver/pkg/storage/cacher/cacher.go, where a resourceVersion of "0" makes a limit not count
+    const limit = consistency.type === 'any' ? 0 : (request.limit ?? 0)
     const source = await this.#source(prefix, consistency, signal)
     const page = await source
       .page({ after: token?.after, limit, predicate, signal })
