@@ -6,7 +6,8 @@ import { resourcePrefixOf } from './keys.ts'
 import { OrderedIndex } from './ordered-index.ts'
 import type { Allocate, StoredObject } from './stored-object.ts'
 
-const LOAD_PAGE = 1000
+/** Small, as the pages' garbage leaves holes between what stays. */
+const LOAD_PAGE = 250
 /** Larger objects have buffers of their own. */
 const SLAB_BYTES = 64 * 1024
 
