@@ -3,7 +3,7 @@
 
 import { missingPrograms } from '../harness/child-process.ts'
 import { defineLoads, type Figures, FULL_SIZE, type LoadSize, work } from './load-work.ts'
-import { ENGINES, median, report, residentMib, withServer } from './measure.ts'
+import { cpuMicros, ENGINES, median, report, residentMib, withServer } from './measure.ts'
 import type { BenchOptions } from './options.ts'
 import { openWire, type WireClient } from './wire.ts'
 
@@ -16,17 +16,17 @@ const isRate = (name: string): boolean => name.endsWith('PerSecond')
 interface Target {
   readonly server: string
   readonly client: WireClient
-  /** Undefined where the process is not on this machine, or not known. */
-  readonly pid: number | undefined
+  /** Its processes on this machine as far as they are known, the store's included. */
+  readonly pids: readonly number[]
   readonly rounds: Figures[]
 }
 
 export async function load(options: BenchOptions): Promise<void> {
   const targets: Target[] = []
-  const { peer, peerPid } = options
+  const { peer, peerPids } = options
   if (peer !== undefined) {
     const client = await openWire(peer)
-    targets.push({ server: 'peer', client, pid: peerPid, rounds: [] })
+    targets.push({ server: 'peer', client, pids: peerPids, rounds: [] })
   }
   await withTargets([...ENGINES], targets, () => compare(targets))
 }
@@ -44,9 +44,9 @@ async function withTargets(
     report('load', { server: engine, skipped: missing })
     return withTargets(others, targets, body)
   }
-  await withServer(engine, async ({ server }) => {
+  await withServer(engine, async ({ server, stores }) => {
     const client = await openWire(server.kubeconfig)
-    targets.push({ server: engine, client, pid: server.child.pid, rounds: [] })
+    targets.push({ server: engine, client, pids: [server.child.pid, ...stores], rounds: [] })
     await withTargets(others, targets, body)
     client.close()
   })
@@ -58,7 +58,8 @@ async function compare(targets: readonly Target[]): Promise<void> {
     await work(client, ROUNDS, WARM_UP)
   }
   for (let round = 0; round < ROUNDS; round += 1)
-    for (const { client, rounds } of targets) rounds.push(await work(client, round, FULL_SIZE))
+    for (const { client, pids, rounds } of targets)
+      rounds.push(await work(client, round, FULL_SIZE, cpuOf(pids)))
   const figures = new Map<string, Figures>()
   for (const target of targets) figures.set(target.server, await summary(target))
   const peer = figures.get('peer')
@@ -73,16 +74,24 @@ async function compare(targets: readonly Target[]): Promise<void> {
   for (const { client } of targets) client.close()
 }
 
-async function summary({ rounds, pid }: Target): Promise<Figures> {
+/** Undefined where no process is known. */
+const cpuOf = (pids: readonly number[]): (() => Promise<number>) | undefined =>
+  pids.length === 0 ? undefined : async () => sum(await Promise.all(pids.map(cpuMicros)))
+
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
+
+async function summary({ rounds, pids }: Target): Promise<Figures> {
   const names = Object.keys(rounds[0] ?? {})
   const medians = names.map(name => [name, median(rounds.map(figures => figures[name] ?? NaN))])
+  // The store of its own is not counted: the other servers' is not either.
+  const [pid] = pids
   const memory = pid === undefined ? {} : { loadedMib: await residentMib(pid) }
   return { ...Object.fromEntries(medians), ...memory }
 }
 
 /** How many times better the one is than the other: above one is faster, or smaller. */
 function ratios(own: Figures, other: Figures): Figures {
-  const shared = Object.keys(own).filter(name => other[name] !== undefined)
+  const shared = Object.keys(own).filter(name => (other[name] ?? 0) > 0)
   return Object.fromEntries(
     shared.map(name => {
       const ratio = isRate(name) ? own[name]! / other[name]! : other[name]! / own[name]!

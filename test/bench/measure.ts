@@ -14,6 +14,8 @@ export const ENGINES: readonly Engine[] = ['embedded', 'etcd']
 export interface Bench {
   readonly folder: string
   readonly server: Podless
+  /** The processes of a store outside of the server. */
+  readonly stores: readonly number[]
   readonly client: ApiClient
 }
 
@@ -72,7 +74,8 @@ export async function withServer(
       })
       children.unshift(server.child)
       const client = new ApiClient(server.admin)
-      await body({ folder, server, client })
+      const stores = etcd === undefined ? [] : [etcd.child.pid]
+      await body({ folder, server, stores, client })
       client.close()
     } finally {
       for (const child of children) await child.stop()

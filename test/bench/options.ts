@@ -6,13 +6,13 @@ export interface BenchOptions {
   readonly names: readonly string[]
   /** Path of the kubeconfig of another API server, which does the same work in the same run. */
   readonly peer: string | undefined
-  /** Its process, when it runs on this machine: its memory is then told as well. */
-  readonly peerPid: number | undefined
+  /** Its processes, its own first, when they run on this machine: memory and CPU time are then told as well. */
+  readonly peerPids: readonly number[]
   /** A folder for the figures and charts; undefined prints only. */
   readonly save: string | undefined
 }
 
-/** Throws on an unknown option. The variables PEER and PEER_PID stand in for --peer and --peer-pid. */
+/** Throws on an unknown option. The variables PEER and PEER_PIDS stand in for --peer and --peer-pids. */
 export function benchOptions(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
@@ -22,15 +22,15 @@ export function benchOptions(
     allowPositionals: true,
     options: {
       peer: { type: 'string' },
-      'peer-pid': { type: 'string' },
+      'peer-pids': { type: 'string' },
       save: { type: 'string' },
     },
   })
-  const pid = values['peer-pid'] ?? env.PEER_PID
+  const pids = values['peer-pids'] ?? env.PEER_PIDS
   return {
     names: positionals,
     peer: values.peer ?? env.PEER,
-    peerPid: pid === undefined ? undefined : Number(pid),
+    peerPids: pids === undefined ? [] : pids.split(',').map(Number),
     save: values.save,
   }
 }

@@ -1,5 +1,5 @@
 // Prints this machine's figures, one JSON line each; they are to be read, not to pass or fail: a busy machine doubles them.
-// Usage: npm run bench [-- NAME...] [--peer KUBECONFIG [--peer-pid PID]] [--save FOLDER]
+// Usage: npm run bench [-- NAME...] [--peer KUBECONFIG [--peer-pids PID,PID...]] [--save FOLDER]
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'

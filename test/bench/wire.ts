@@ -167,9 +167,15 @@ export class WireClient {
     return status
   }
 
-  /** An answer without an end, on a connection of its own. Resolves at its first bytes. */
-  async watch(path: string, onBody: (bytes: Buffer) => void): Promise<() => void> {
+  /** An answer without an end, on a connection of its own. Resolves at its first bytes with what closes it. */
+  async watch(
+    path: string,
+    onBody: (bytes: Buffer) => void,
+    onEnd: () => void = () => undefined,
+  ): Promise<() => void> {
     const socket = await this.#connect()
+    socket.once('end', onEnd)
+    socket.once('error', onEnd)
     const reader = new AnswerReader(onBody)
     const first = once(socket, 'data')
     socket.on('data', (bytes: Buffer) => reader.feed(bytes))
