@@ -1,182 +1,281 @@
-// docker-compose.yml, checked where there is no container engine: its shape, its start order, and that every podless
-// command in it is one. test/conformance/mesh/compose.test.ts runs what it runs.
+// docker-compose.yml, checked where there is no container engine: its shape, its start order, who sees what, and that
+// every podless command in it is one. Each check is shown a broken copy too. compose.test.ts runs what the file runs.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type JsonObject, parseYaml } from '@podless/apimachinery'
+import { parseYaml } from '@podless/apimachinery'
 import { Ajv } from 'ajv'
+import schema from './compose-file.schema.json' with { type: 'json' }
 import { istiodSettings } from './istio/env.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const MAIN = join(import.meta.dirname, 'main.ts')
 
-const TEXTS = { type: 'array', items: { type: 'string' }, minItems: 1 }
-const DURATION = { type: 'string', pattern: '^[0-9]+(ms|s|m)$' }
-
-/** The part of the format that the file uses; anything else in it is a slip of the pen until it is added here. */
-const SCHEMA = {
-  type: 'object',
-  required: ['name', 'services', 'volumes'],
-  additionalProperties: false,
-  properties: {
-    name: { type: 'string' },
-    volumes: { type: 'object', additionalProperties: { type: 'null' } },
-    services: {
-      type: 'object',
-      additionalProperties: {
-        type: 'object',
-        additionalProperties: false,
-        required: ['healthcheck', 'restart'],
-        oneOf: [{ required: ['image'] }, { required: ['build'] }],
-        // A shared network brings its own name and ports.
-        dependencies: {
-          network_mode: {
-            not: { anyOf: ['hostname', 'ports', 'networks'].map(name => ({ required: [name] })) },
-          },
-        },
-        properties: {
-          image: { type: 'string', pattern: ':.+$' },
-          build: {
-            type: 'object',
-            required: ['context', 'dockerfile'],
-            additionalProperties: false,
-            properties: { context: { type: 'string' }, dockerfile: { type: 'string' } },
-          },
-          hostname: { type: 'string' },
-          working_dir: { type: 'string' },
-          user: { type: 'string' },
-          entrypoint: TEXTS,
-          command: TEXTS,
-          environment: { type: 'object', additionalProperties: { type: 'string' } },
-          ports: { ...TEXTS, items: { type: 'string', pattern: '^127\\.0\\.0\\.1:\\d+:\\d+$' } },
-          volumes: { ...TEXTS, items: { type: 'string', pattern: '^[^:]+:/[^:]*(:ro)?$' } },
-          network_mode: { type: 'string', pattern: '^service:.+$' },
-          networks: {
-            type: 'object',
-            additionalProperties: { type: 'object', properties: { aliases: TEXTS } },
-          },
-          depends_on: {
-            type: 'object',
-            additionalProperties: {
-              type: 'object',
-              required: ['condition'],
-              properties: {
-                condition: {
-                  enum: ['service_started', 'service_healthy', 'service_completed_successfully'],
-                },
-              },
-            },
-          },
-          healthcheck: {
-            type: 'object',
-            additionalProperties: false,
-            properties: {
-              disable: { const: true },
-              test: TEXTS,
-              interval: DURATION,
-              timeout: DURATION,
-              retries: { type: 'integer', minimum: 1 },
-            },
-          },
-          restart: { enum: ['unless-stopped', 'on-failure'] },
-        },
-      },
-    },
-  },
-}
-
 interface Service {
-  readonly build?: object
-  readonly image?: string
-  readonly entrypoint?: readonly string[]
-  readonly command?: readonly string[]
-  readonly environment?: Readonly<Record<string, string>>
-  readonly volumes?: readonly string[]
-  readonly network_mode?: string
-  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
-  readonly healthcheck?: { readonly disable?: true; readonly test?: readonly string[] }
-  readonly restart: string
+  image: string
+  build?: { dockerfile: string; target?: string }
+  command?: string[]
+  environment?: Record<string, string | number>
+  volumes?: string[]
+  read_only?: boolean
+  cap_drop?: string[]
+  security_opt?: string[]
+  network_mode?: string
+  networks?: readonly string[] | Record<string, object>
+  depends_on?: Record<string, { condition: string }>
+  healthcheck?: { disable?: true; test?: string[] }
+  restart?: string
+}
+interface Compose {
+  services: Record<string, Service>
+  networks: Record<string, { internal?: boolean }>
+  volumes: Record<string, null>
+}
+/** What is wrong with a file; empty when nothing is. */
+type Check = (compose: Compose) => readonly string[]
+
+/** The file as Compose reads it when none of its variables is set. */
+function composeFile(): Compose {
+  let text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8')
+  // A default may hold another variable: the innermost are replaced first.
+  const variable = /\$\{\w+:-([^${}]*)\}/g
+  while (variable.test(text)) text = text.replaceAll(variable, '$1')
+  const { value } = parseYaml(Buffer.from(text), { strict: true })
+  return value as unknown as Compose
 }
 
-const file = (): JsonObject =>
-  parseYaml(readFileSync(join(ROOT, 'docker-compose.yml')), { strict: true }).value as JsonObject
-const services = (): [string, Service][] =>
-  Object.entries(file().services as unknown as Record<string, Service>)
+const servicesOf = (compose: Compose): [string, Service][] => Object.entries(compose.services)
+/** A step that ends; every other service goes on and says whether it is well. */
+const isStep = (service: Service | undefined): boolean => service?.restart === undefined
+const isVm = (service: Service): boolean => service.build?.target === 'vm'
+const networksOf = ({ networks = ['default'] }: Service): readonly string[] =>
+  Array.isArray(networks) ? networks : Object.keys(networks)
 
-/** podless's own image brings its health check; every other service has to state one. */
-const withImageHealthCheck = (composed: JsonObject): JsonObject => {
-  const podless = { ...((composed.services as JsonObject).podless as JsonObject), healthcheck: {} }
-  return { ...composed, services: { ...(composed.services as JsonObject), podless } }
+const validate = new Ajv({ allErrors: true, allowUnionTypes: true, strict: false }).compile(schema)
+const checkShape: Check = compose =>
+  validate(compose)
+    ? []
+    : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`)
+
+/** The lines of the stage that a service is built from: the one named by target, else the last. */
+function stageOf({ build }: Service): string | undefined {
+  if (build === undefined) return undefined
+  const stages = readFileSync(join(ROOT, build.dockerfile), 'utf8').split(/^(?=FROM )/m)
+  const { target } = build
+  return target === undefined
+    ? stages.at(-1)
+    : stages.find(stage => stage.split('\n')[0]?.endsWith(` AS ${target}`))
 }
 
-test('the compose file has the shape of one, and wrong files have not', () => {
-  const validate = new Ajv({ allErrors: true, allowUnionTypes: true, strict: false }).compile(
-    SCHEMA,
-  )
-  const right = withImageHealthCheck(file())
-  assert.ok(validate(right), JSON.stringify(validate.errors, undefined, 2))
-  const etcd = (right.services as JsonObject).etcd as JsonObject
-  const wrongs: JsonObject[] = [
-    { ...etcd, comand: ['etcd'] },
-    { ...etcd, image: 'etcd' },
-    { ...etcd, ports: ['2379:2379'] },
-    { ...etcd, network_mode: 'service:podless', hostname: 'etcd' },
-  ]
-  for (const wrong of wrongs) {
-    const services = { ...(right.services as JsonObject), etcd: wrong }
-    assert.ok(!validate({ ...right, services }), JSON.stringify(wrong))
-  }
-})
+const checkHealth: Check = compose =>
+  servicesOf(compose).flatMap(([name, service]) => {
+    const { build, healthcheck } = service
+    const stage = stageOf(service)
+    if (build !== undefined && stage === undefined) return [`${name}: no stage ${build.target}`]
+    const test = healthcheck?.test ?? /^HEALTHCHECK /m.exec(stage ?? '') ?? undefined
+    if (isStep(service))
+      return healthcheck?.disable === true ? [] : [`${name} ends, but a check would wait for it`]
+    return test === undefined || healthcheck?.disable === true ? [`${name} tells no health`] : []
+  })
 
-test('services start in an order that ends, on conditions their dependencies can meet', () => {
-  const all = new Map(services())
-  const seen = new Set<string>()
-  const visit = (name: string, path: readonly string[]): void => {
-    assert.ok(!path.includes(name), [...path, name].join(' -> '))
-    if (seen.has(name)) return
-    for (const [other, { condition }] of Object.entries(all.get(name)?.depends_on ?? {})) {
-      const wanted = all.get(other)
-      assert.ok(wanted, `${name} depends on ${other}`)
-      const isDone = condition === 'service_completed_successfully'
-      assert.equal(isDone, wanted.restart === 'on-failure', `${name}: ${other} ${condition}`)
-      if (condition === 'service_healthy')
-        assert.ok(wanted.healthcheck?.disable === undefined, `${other} tells no health`)
-      visit(other, [...path, name])
-    }
-    seen.add(name)
+/** All that has started before a service does. Throws on a circle. */
+function startedBefore(compose: Compose, name: string, path: readonly string[] = []): Set<string> {
+  if (path.includes(name)) throw new Error(`circle: ${[...path, name].join(' -> ')}`)
+  const before = new Set<string>()
+  for (const other of Object.keys(compose.services[name]?.depends_on ?? {})) {
+    before.add(other)
+    for (const one of startedBefore(compose, other, [...path, name])) before.add(one)
   }
-  for (const name of all.keys()) visit(name, [])
-  for (const [name, { network_mode: mode, depends_on: on = {} }] of all) {
-    const shared = mode?.replace('service:', '')
-    if (shared === undefined) continue
-    assert.ok(all.has(shared), `${name} shares the network of ${shared}`)
-    assert.ok(name.startsWith('prepare-') || Object.hasOwn(on, shared), name)
-  }
-})
+  return before
+}
 
-test('every podless command in the compose file is one, with flags it has', () => {
-  const ours = services().filter(([, service]) => service.build !== undefined)
-  assert.ok(ours.length >= 5)
-  for (const [name, { command = ['up'] }] of ours) {
-    const flag = command.findIndex(word => word.startsWith('-'))
-    const words = command.slice(0, flag < 0 ? command.length : flag)
-    const { status, stdout } = spawnSync(process.execPath, [MAIN, ...words, '--help'], {
-      encoding: 'utf8',
-    })
-    assert.equal(status, 0, name)
-    assert.match(stdout, new RegExp(`^Usage: podless ${words.slice(0, 2).join(' ')}`), name)
-    for (const word of command.slice(words.length)) {
-      const long = word.split('=')[0] ?? ''
-      assert.ok(stdout.includes(`${long} <`), `${name}: ${words.join(' ')} has no ${long}`)
+const checkOrder: Check = compose =>
+  servicesOf(compose).flatMap(([name, { network_mode: mode, depends_on: on = {} }]) => {
+    const problems: string[] = []
+    for (const [other, { condition }] of Object.entries(on)) {
+      if (compose.services[other] === undefined) problems.push(`${name}: there is no ${other}`)
+      const wanted = isStep(compose.services[other])
+        ? 'service_completed_successfully'
+        : 'service_healthy'
+      if (condition !== wanted) problems.push(`${name}: ${other} is never ${condition}`)
     }
-  }
-})
+    try {
+      const before = startedBefore(compose, name)
+      const shared = mode?.replace('service:', '')
+      if (shared !== undefined && !before.has(shared))
+        problems.push(`${name} shares the network of ${shared}, which may not run yet`)
+    } catch (error) {
+      problems.push(String(error))
+    }
+    return problems
+  })
+
+/** The words after podless in a container's command; an image of ours has up as its default. */
+function podlessWords({ image, command = ['up'] }: Service): readonly string[] | undefined {
+  if (!image.startsWith('podless')) return undefined
+  return command.slice(command.indexOf('podless') + 1)
+}
+
+const checkCommands: Check = compose =>
+  servicesOf(compose).flatMap(([name, service]) => {
+    const words = podlessWords(service)
+    if (words === undefined) return []
+    const flag = words.findIndex(word => word.startsWith('-'))
+    const command = words.slice(0, flag < 0 ? words.length : flag)
+    const args = [MAIN, ...command, '--help']
+    const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+    const path = command.slice(0, 2).join(' ')
+    if (!stdout.startsWith(`Usage: podless ${path} `)) return [`${name}: no command ${path}`]
+    const flags = words.slice(command.length).map(word => word.split('=')[0] ?? '')
+    const twins = Object.keys(service.environment ?? {})
+    return [
+      ...flags.filter(long => !stdout.includes(`${long} <`)),
+      ...twins.filter(twin => !stdout.replaceAll(/\s+/g, ' ').includes(`env: ${twin})`)),
+    ].map(unknown => `${name}: podless ${path} has no ${unknown}`)
+  })
+
+const checkHardening: Check = compose => [
+  ...servicesOf(compose).flatMap(([name, service]) => {
+    const isHard =
+      service.cap_drop?.includes('ALL') && service.security_opt?.includes('no-new-privileges:true')
+    return isHard ? [] : [`${name} may do more than it needs`]
+  }),
+  ...(compose.services.podless?.read_only === true ? [] : ['podless may write its own program']),
+]
+
+/** Who sees each volume: keys of the server, istiod's rights and VMs' tokens stay apart. */
+const SEEN_BY: Readonly<Record<string, (name: string, service: Service) => boolean>> = {
+  'etcd-data': name => name === 'etcd',
+  'podless-data': name => name === 'podless' || name.startsWith('prepare-'),
+  istiod: name => name === 'istiod' || name === 'prepare-istiod',
+  vms: (name, service) => name === 'prepare-vms' || isVm(service),
+}
+
+const checkVolumes: Check = compose => [
+  ...servicesOf(compose).flatMap(([name, service]) =>
+    (service.volumes ?? []).flatMap(volume => {
+      const [source = '', , mode] = volume.split(':')
+      if (SEEN_BY[source]?.(name, service) !== true) return [`${name} sees ${source}`]
+      const isReader = name === 'istiod' || isVm(service)
+      return isReader && mode !== 'ro' ? [`${name} may write ${source}`] : []
+    }),
+  ),
+  ...Object.keys(SEEN_BY)
+    .filter(name => !Object.hasOwn(compose.volumes, name))
+    .map(name => `no volume ${name}`),
+]
+
+const checkNetworks: Check = compose => [
+  ...servicesOf(compose).flatMap(([name, service]) => {
+    const { network_mode: mode } = service
+    if (mode === 'service:podless') return isStep(service) ? [] : [`${name} lives in the server`]
+    if (mode !== undefined) return [`${name} shares the network of ${mode}`]
+    const isNear = networksOf(service).includes('store')
+    return isNear && name !== 'etcd' && name !== 'podless' ? [`${name} reaches etcd`] : []
+  }),
+  ...(networksOf(compose.services.etcd as Service).join() === 'store' ? [] : ['etcd is in reach']),
+  ...(compose.networks.store?.internal === true ? [] : ['etcd reaches the outside']),
+]
+
+/** Each check with copies of the file that it must refuse. */
+const CHECKS: readonly (readonly [string, Check, readonly ((file: Compose) => unknown)[]])[] = [
+  [
+    'has the shape of a compose file',
+    checkShape,
+    [
+      ({ services }) => Object.assign(services.etcd ?? {}, { comand: ['etcd'] }),
+      ({ services }) => Object.assign(services.etcd ?? {}, { image: 'etcd' }),
+      ({ services }) => Object.assign(services.podless ?? {}, { ports: ['6443:6443'] }),
+      ({ services }) => Object.assign(services['prepare-vms'] ?? {}, { hostname: 'vms' }),
+    ],
+  ],
+  [
+    'has a health check for every service that goes on',
+    checkHealth,
+    [
+      ({ services }) => delete services.istiod?.healthcheck,
+      ({ services }) => delete services['prepare-vms']?.healthcheck,
+      ({ services }) => Object.assign(services['echo-a']?.build ?? {}, { target: 'istio' }),
+      ({ services }) => Object.assign(services['echo-b']?.build ?? {}, { target: 'wm' }),
+    ],
+  ],
+  [
+    'starts its services in an order that ends, on conditions that can come true',
+    checkOrder,
+    [
+      ({ services }) =>
+        Object.assign(services.etcd ?? {}, {
+          depends_on: { 'prepare-vms': { condition: 'service_completed_successfully' } },
+        }),
+      ({ services }) =>
+        Object.assign(services.istiod?.depends_on ?? {}, {
+          'prepare-istiod': { condition: 'service_healthy' },
+        }),
+      ({ services }) =>
+        Object.assign(services.istiod?.depends_on ?? {}, {
+          postgres: { condition: 'service_healthy' },
+        }),
+      ({ services }) => delete services['prepare-istiod']?.depends_on,
+    ],
+  ],
+  [
+    'runs only commands of podless that exist, with flags and variables they have',
+    checkCommands,
+    [
+      ({ services }) => services['prepare-vms']?.command?.splice(1, 1, 'ready'),
+      ({ services }) => services['prepare-istiod']?.command?.push('--sever=x'),
+      ({ services }) => services['echo-a']?.command?.push('--port=1'),
+      ({ services }) => Object.assign(services.podless?.environment ?? {}, { PODLESS_ADVERT: '' }),
+    ],
+  ],
+  [
+    'gives no service more rights than it needs',
+    checkHardening,
+    [
+      ({ services }) => delete services.etcd?.cap_drop,
+      ({ services }) => delete services['prepare-vms']?.security_opt,
+      ({ services }) => delete services.podless?.read_only,
+    ],
+  ],
+  [
+    "keeps the server's keys, istiod's kubeconfig and the VMs' bundles apart",
+    checkVolumes,
+    [
+      ({ services }) => services['echo-a']?.volumes?.push('istiod:/istiod:ro'),
+      ({ services }) => services.istiod?.volumes?.push('podless-data:/data:ro'),
+      ({ services }) => Object.assign(services['echo-b'] ?? {}, { volumes: ['vms:/mesh'] }),
+      ({ volumes }) => delete volumes.istiod,
+    ],
+  ],
+  [
+    'lets only the server reach etcd',
+    checkNetworks,
+    [
+      ({ services }) => Object.assign(services.istiod ?? {}, { networks: ['store'] }),
+      ({ services }) => delete services.etcd?.networks,
+      ({ services }) => Object.assign(services['echo-a'] ?? {}, { network_mode: 'service:etcd' }),
+      ({ services }) => Object.assign(services.istiod ?? {}, { network_mode: 'service:podless' }),
+      ({ networks }) => delete networks.store?.internal,
+    ],
+  ],
+]
+
+for (const [title, check, breaks] of CHECKS)
+  test(`docker-compose.yml ${title}`, () => {
+    assert.deepEqual(check(composeFile()), [])
+    for (const [index, spoil] of breaks.entries()) {
+      const broken = structuredClone(composeFile())
+      spoil(broken)
+      assert.notDeepEqual(broken, composeFile(), `break ${index} changes nothing`)
+      assert.notDeepEqual(check(broken), [], `break ${index} goes unseen: ${spoil}`)
+    }
+  })
 
 test('istiod has the environment and flags that podless istio env prints', () => {
-  const istiod = new Map(services()).get('istiod')
+  const istiod = composeFile().services.istiod
   const settings = istiodSettings({
     revision: 'default',
     clusterId: 'Kubernetes',
@@ -191,13 +290,13 @@ test('istiod has the environment and flags that podless istio env prints', () =>
   )
 })
 
-test('files of the checkout that containers mount are there, and shell scripts parse', () => {
-  const mounted = services()
-    .flatMap(([, service]) => service.volumes ?? [])
-    .map(volume => volume.split(':')[0] ?? '')
-    .filter(source => source.startsWith('.'))
-  assert.ok(mounted.length > 0)
-  for (const source of new Set(mounted)) {
+test('files that the images are made of are there, and their shell scripts parse', () => {
+  const dockerfile = readFileSync(join(ROOT, 'deploy/Dockerfile'), 'utf8')
+  const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(
+    ([, sources = '']) => sources.split(' '),
+  )
+  assert.ok(copied.some(source => source.endsWith('.sh')))
+  for (const source of copied) {
     assert.ok(existsSync(join(ROOT, source)), source)
     if (source.endsWith('.sh'))
       assert.equal(spawnSync('sh', ['-n', join(ROOT, source)]).status, 0, source)
