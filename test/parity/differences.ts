@@ -15,9 +15,8 @@ export const DIFFERENCES: Readonly<Record<string, string>> = {
   // Column descriptions are podless' own words. The runner leaves them out, but not where a step picks columns.
   'tables/custom/crd-itself': 'descriptions of columns are worded otherwise',
   // The reference refuses impersonation across its workspaces in a filter of its own, before RBAC can name what it is
-  // about, and its admin has a uid, which a client certificate does not carry.
+  // about.
   'auth/tokens-and-csr/token-may-not-impersonate-group': 'a filter that upstream does not have',
-  'auth/tokens-and-csr/csr-create': "the reference's admin has a uid",
   // The reference builds the watch cache of a CRD anew after each change of its spec and refuses lists meanwhile;
   // podless has one cache for everything, which stays warm.
   'crds/storage-versions/watch-list-v1': 'the reference answers 429 while it rebuilds a cache',

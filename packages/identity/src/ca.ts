@@ -11,12 +11,12 @@ import {
   createServingCertificate,
   type Issuer,
   type KeyedCertificate,
-  parseCertificate,
   parsePrivateKey,
   privateKeyPem,
   servingCertificateFits,
 } from './certificate.ts'
-import { isCurrent, readDatedPem } from './dated-pem.ts'
+import { parseCertificate } from './client-certificate.ts'
+import { type DatedBlock, firstEnd, isCurrent, readDatedPem } from './dated-pem.ts'
 import { PkiError, readPkiFile as read, writePkiFile as write } from './pki-file.ts'
 
 const DAY_SECONDS = 24 * 60 * 60
@@ -47,6 +47,8 @@ export interface Pki {
   readonly chain: string
   /** Signs ServiceAccount tokens; see service-account-token.ts. */
   readonly tokenKey: KeyObject
+  /** When the first of all these ends: the folder is to be read again then. Undefined while nothing has an end. */
+  readonly nextEnd: Date | undefined
   /** sa.pub: whose tokens are accepted besides, such as those of the key before. */
   readonly olderTokenKeys: readonly KeyObject[]
   /** revoked.txt: serial numbers of client certificates that are good no more; upper-case hex. */
@@ -71,18 +73,22 @@ export async function openPki(
     await Promise.all(
       ['ca.crt', 'ca-cross.crt', 'sa.pub', 'revoked.txt'].map(name => read(join(directory, name))),
     )
-  const current = (text: string): string[] =>
-    readDatedPem(text).flatMap(block => (isCurrent(block, options.now) ? [block.pem] : []))
+  const [authorities, crosses, tokenKeys] = [bundle, chain, publicKeys].map(text =>
+    readDatedPem(text).filter(block => isCurrent(block, options.now)),
+  ) as [DatedBlock[], DatedBlock[], DatedBlock[]]
   return {
     directory,
     authority,
-    bundle: current(bundle).join(''),
-    chain: current(chain).join(''),
+    bundle: pemOf(authorities).join(''),
+    chain: pemOf(crosses).join(''),
+    nextEnd: firstEnd([...authorities, ...crosses, ...tokenKeys]),
     tokenKey,
-    olderTokenKeys: readPublicKeys(join(directory, 'sa.pub'), current(publicKeys)),
+    olderTokenKeys: readPublicKeys(join(directory, 'sa.pub'), pemOf(tokenKeys)),
     revoked: readSerials(join(directory, 'revoked.txt'), serials),
   }
 }
+
+const pemOf = (blocks: readonly DatedBlock[]): string[] => blocks.map(({ pem }) => pem)
 
 function readPublicKeys(path: string, blocks: readonly string[]): KeyObject[] {
   return blocks.map(block => {

@@ -9,12 +9,14 @@ import {
   createClientCertificate,
   createServingCertificate,
   type Issuer,
-  parseCertificate,
-  readClientCertificate,
   SERVING_NAMES,
   servingCertificateFits,
-  verifyClientCertificate,
 } from './certificate.ts'
+import {
+  parseCertificate,
+  readClientCertificate,
+  verifyClientCertificate,
+} from './client-certificate.ts'
 
 const NOW = new Date('2026-03-01T12:00:00Z')
 const seconds = (n: number) => new Date(NOW.getTime() + n * 1000)
@@ -34,6 +36,13 @@ const client = (user: string, groups: readonly string[] = [], issuer = CA) =>
 describe('createClientCertificate()', () => {
   it('writes an elliptic key as SEC 1, which every client library reads', () => {
     assert.match(client('jane').key, /^-----BEGIN EC PRIVATE KEY-----\n/)
+  })
+
+  it('gives a user one uid in all certificates, and no two users the same', () => {
+    const uidOf = (user: string) => readClientCertificate(client(user).certificate)?.uid
+    assert.match(uidOf('jane') ?? '', /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+    assert.equal(uidOf('jane'), uidOf('jane'))
+    assert.notEqual(uidOf('jane'), uidOf('joan'))
   })
 })
 

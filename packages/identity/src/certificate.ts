@@ -12,6 +12,7 @@ import {
   X509Certificate,
 } from 'node:crypto'
 import { isIP } from 'node:net'
+import { parseCertificate, strings, USER_UID } from './client-certificate.ts'
 import {
   bitString,
   explicit,
@@ -38,9 +39,6 @@ const OID = {
   extendedKeyUsage: '2.5.29.37',
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
-  anyExtendedKeyUsage: '2.5.29.37.0',
-  /** Kubernetes' own attribute of a subject: the user's uid. */
-  userUid: '1.3.6.1.4.1.57683.2',
 } as const
 
 /** Names every API server answers to, whatever it is bound to: loopback, and what in-cluster clients use. */
@@ -73,6 +71,7 @@ export interface KeyedCertificate {
 interface Subject {
   readonly commonName: string
   readonly organizations?: readonly string[]
+  readonly uid?: string
 }
 
 interface Template {
@@ -161,7 +160,10 @@ export function createServingCertificate(
   })
 }
 
-/** A client certificate: the user is the common name, each group an organization. */
+/**
+ * A client certificate: the user is the common name, each group an organization. It carries a uid that follows from the
+ * name alone, so that what goes by uid (CertificateSigningRequests, audit) sees the same user in each of its certificates.
+ */
 export function createClientCertificate(
   issuer: Issuer,
   options: {
@@ -172,12 +174,29 @@ export function createClientCertificate(
   },
 ): KeyedCertificate {
   return createLeaf(issuer, {
-    subject: { commonName: options.user, organizations: options.groups ?? [] },
+    subject: {
+      commonName: options.user,
+      organizations: options.groups ?? [],
+      uid: uidOfName(options.user),
+    },
     usage: OID.clientAuth,
     now: options.now,
     ttlSeconds: options.ttlSeconds,
     extensions: [],
   })
+}
+
+/** A UUID made of a name. Ref: RFC 9562, version 8 */
+function uidOfName(name: string): string {
+  const hex = createHash('sha256').update(`podless user ${name}`).digest('hex')
+  const [a, b, c, d, e] = [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(13, 16),
+    hex.slice(17, 20),
+    hex.slice(20, 32),
+  ]
+  return `${a}-${b}-8${c}-8${d}-${e}`
 }
 
 /** All names a serving certificate must cover when `names` are asked for, each once. */
@@ -206,85 +225,6 @@ export function servingCertificateFits(
   return servingNames(options.names).every(name =>
     isIP(name) === 0 ? read.checkHost(name) !== undefined : read.checkIP(name) !== undefined,
   )
-}
-
-/** Who a client certificate says its holder is. */
-export interface ClientIdentity {
-  readonly user: string
-  readonly groups: readonly string[]
-  readonly uid?: string
-  /** SHA-256 of the certificate, lower-case hex. */
-  readonly fingerprint: string
-  /** Upper-case hex without leading zeros. */
-  readonly serial: string
-}
-
-/** Reads PEM or DER. Undefined when it is not a certificate; never throws. */
-export function parseCertificate(pemOrDer: string | Uint8Array): X509Certificate | undefined {
-  try {
-    return new X509Certificate(pemOrDer)
-  } catch (error) {
-    if (error instanceof Error) return undefined
-    throw error
-  }
-}
-
-/**
- * The identity in a client certificate that TLS has verified. Undefined when the bytes are no certificate or
- * name no user. It checks no signature: use verifyClientCertificate where TLS has not done so.
- */
-export function readClientCertificate(pemOrDer: string | Uint8Array): ClientIdentity | undefined {
-  const certificate = parseCertificate(pemOrDer)
-  return certificate === undefined ? undefined : identityOf(certificate)
-}
-
-/** Signature, validity and usage of a client certificate, then its identity. Never throws. */
-export function verifyClientCertificate(
-  pemOrDer: string | Uint8Array,
-  authority: string,
-  now: Date,
-): ClientIdentity | { readonly error: string } {
-  const certificate = parseCertificate(pemOrDer)
-  const issuer = parseCertificate(authority)
-  if (certificate === undefined || issuer === undefined) return { error: 'not a certificate' }
-  if (!certificate.checkIssued(issuer) || !certificate.verify(issuer.publicKey)) {
-    return { error: 'certificate signed by unknown authority' }
-  }
-  if (now.getTime() < Date.parse(certificate.validFrom)) return { error: 'not yet valid' }
-  if (now.getTime() > Date.parse(certificate.validTo)) return { error: 'expired' }
-  if (!allowsClientAuth(certificate)) return { error: 'incompatible key usage' }
-  return identityOf(certificate) ?? { error: 'no common name' }
-}
-
-function allowsClientAuth(certificate: X509Certificate): boolean {
-  const usages: readonly string[] | undefined = certificate.keyUsage
-  if (usages === undefined) return true
-  return usages.includes(OID.clientAuth) || usages.includes(OID.anyExtendedKeyUsage)
-}
-
-/** The decoded object form is used, as the printed form escapes and joins attributes. */
-function identityOf(certificate: X509Certificate): ClientIdentity | undefined {
-  const subject: Readonly<Record<string, unknown>> = { ...certificate.toLegacyObject().subject }
-  const user = strings(subject.CN).at(-1)
-  if (user === undefined || user === '') return undefined
-  const uid = strings(subject[OID.userUid]).at(-1)
-  return {
-    user,
-    groups: strings(subject.O),
-    ...(uid === undefined ? {} : { uid }),
-    fingerprint: createHash('sha256').update(certificate.raw).digest('hex'),
-    serial: serialOf(certificate),
-  }
-}
-
-/** A certificate's serial number, upper-case hex without leading zeros. */
-export function serialOf({ serialNumber }: Pick<X509Certificate, 'serialNumber'>): string {
-  return serialNumber.toUpperCase().replace(/^0+(?=.)/, '')
-}
-
-function strings(value: unknown): string[] {
-  const list: readonly unknown[] = Array.isArray(value) ? value : [value]
-  return list.filter(item => typeof item === 'string')
 }
 
 interface Leaf {
@@ -400,11 +340,12 @@ function validity(now: Date, ttlSeconds: number): { notBefore: Date; notAfter: D
   }
 }
 
-function distinguishedName({ commonName, organizations = [] }: Subject): Buffer {
+function distinguishedName({ commonName, organizations = [], uid }: Subject): Buffer {
   const attribute = (type: string, value: string) => set(sequence(oid(type), utf8String(value)))
   return sequence(
     ...organizations.map(name => attribute(OID.organization, name)),
     attribute(OID.commonName, commonName),
+    ...(uid === undefined ? [] : [attribute(USER_UID, uid)]),
   )
 }
 

@@ -23,6 +23,12 @@ export function readDatedPem(text: string): DatedBlock[] {
 export const isCurrent = ({ until }: DatedBlock, now: Date): boolean =>
   until === undefined || now.getTime() < until.getTime()
 
+/** The earliest end of blocks that count; undefined when none has one. */
+export function firstEnd(blocks: readonly DatedBlock[]): Date | undefined {
+  const ends = blocks.flatMap(({ until }) => (until === undefined ? [] : [until.getTime()]))
+  return ends.length === 0 ? undefined : new Date(Math.min(...ends))
+}
+
 export function writeDatedPem(blocks: readonly DatedBlock[]): string {
   return blocks
     .map(({ pem, until }) => (until === undefined ? pem : `# until ${until.toISOString()}\n${pem}`))

@@ -7,6 +7,13 @@ export {
 } from './ca.ts'
 export * from './certificate.ts'
 export * from './certificate-request.ts'
+export {
+  type ClientIdentity,
+  parseCertificate,
+  readClientCertificate,
+  serialOf,
+  verifyClientCertificate,
+} from './client-certificate.ts'
 export * from './kubeconfig.ts'
 export * from './oidc-provider.ts'
 export * from './pem.ts'
