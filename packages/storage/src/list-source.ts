@@ -26,15 +26,23 @@ export interface ListSource {
   page(request: PageRequest): Promise<ListPage>
 }
 
-/** The page's limit counts what the predicate lets through. */
+/** Objects looked at before the event loop gets a turn: about two milliseconds. */
+const OBJECTS_PER_TURN = 5_000
+
+/** The page's limit counts what the predicate lets through. Writes meanwhile do not show: a view stands still. */
 export function viewSource(view: StateView): ListSource {
   return {
-    async page({ after, limit, predicate }) {
+    async page({ after, limit, predicate, signal }) {
       const items: StoredObject[] = []
       let last: string | undefined
+      let looked = 0
       for (const object of view.items(after)) {
         if (limit > 0 && items.length === limit) {
           return { items, revision: view.revision, last, remaining: view.count(last) }
+        }
+        if (++looked % OBJECTS_PER_TURN === 0) {
+          await new Promise<void>(resolve => setImmediate(resolve))
+          signal?.throwIfAborted()
         }
         last = object.key
         if (predicate === undefined || predicate(object)) items.push(object)
