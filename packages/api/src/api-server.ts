@@ -3,7 +3,7 @@
 
 import { randomInt } from 'node:crypto'
 import type { GroupVersionResource, KubeObject } from '@podless/apimachinery'
-import { type Issuer, type ServiceAccountTokens, serialOf } from '@podless/identity'
+import { type Issuer, issuedByOneOf, type ServiceAccountTokens, serialOf } from '@podless/identity'
 import {
   type Backend,
   type Cacher,
@@ -86,7 +86,10 @@ export interface ApiServer {
   readonly storage: Storage
   readonly registry: Registry
   readonly metrics: Metrics
-  /** Takes up new certificates: what `rootCa` and `isRevoked` answer by now, and this for new connections. */
+  /**
+   * Takes up new certificates: what `rootCa` and `isRevoked` answer by now, and this for new connections. Open ones end
+   * whose certificate is of none of its authorities, or revoked.
+   */
   reloadTrust(tls: TlsMaterial): void
   close(graceMs: number): Promise<void>
 }
@@ -185,8 +188,10 @@ async function startBehind(
     metrics,
     reloadTrust: tls => {
       listener.replaceTls(tls)
-      const { isRevoked } = options
-      if (isRevoked !== undefined) listener.cut(peer => isRevoked(serialOf(peer)))
+      const isOurs = issuedByOneOf(tls.clientCa)
+      const isRevoked = options.isRevoked ?? (() => false)
+      // An open connection is asked no more who signed its certificate; whoever may, comes back.
+      listener.cut(peer => !isOurs(peer) || isRevoked(serialOf(peer)))
       for (const loop of trusting) loop.resync()
     },
     close: async graceMs => {

@@ -122,8 +122,19 @@ test('after the overlap the old authority counts no more', async t => {
   server.reloadTrust(trust.tls)
   assert.equal(trust.pki.chain, '')
   assert.equal(trust.pki.bundle, trust.pki.authority.certificate)
-  old.close()
   await assert.rejects(old.send(WHO), /certificate/)
+})
+
+test('a key whose overlap ends soon after the server has read it counts no more from then on', async t => {
+  const { data, trust, close, now } = await start('soon')
+  t.after(close)
+  const before = trust.pki.authority.certificate
+  // A busy machine reads them when they have ended already, and then has nothing left to notice.
+  await rotateTokenKey(data, { now: now(), overlapSeconds: 1 })
+  await rotateAuthority(data, { now: now(), overlapSeconds: 1 })
+  await until(() => trust.pki.authority.certificate !== before)
+  await until(() => trust.pki.bundle === trust.pki.authority.certificate)
+  await until(() => trust.pki.olderTokenKeys.length === 1)
 })
 
 test('a new token key: tokens of both hold, then Secrets get tokens of the new one', async t => {

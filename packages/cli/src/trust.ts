@@ -1,5 +1,5 @@
-// The keys and certificates a running server goes by, and their change without a restart: when a file of DIR/pki changes, on
-// SIGHUP and once a day the folder is read again. Called by up.ts; calls identity for the files and the server to take them up.
+// The keys and certificates a running server goes by, and their change without a restart: when a file of DIR/pki changes,
+// when a key in it comes to its end, on SIGHUP and once a day the folder is read again. Called by up.ts; calls identity for the files and the server to take them up.
 
 import { join } from 'node:path'
 import type { ApiServer, Log, TlsMaterial } from '@podless/api'
@@ -13,6 +13,8 @@ import {
 import { WatchedFiles } from './watched-files.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
+/** Files that cannot be used are read again this soon, as a key that has come to its end counts until they are. */
+const RETRY_MS = 60_000
 /** Of DIR/pki; whoever changes several writes them in an order in which each state between is a good one. */
 const FILES = [
   ...['ca.crt', 'ca-cross.crt', 'ca.key', 'sa.key', 'sa.pub', 'revoked.txt'],
@@ -53,6 +55,14 @@ export class Trust {
     return { key, cert: certificate + this.#pki.chain, clientCa: this.#pki.bundle }
   }
 
+  /** Milliseconds until something that counts by now comes to its end; a day at most. */
+  get leftMs(): number {
+    const { nextEnd } = this.#pki
+    if (nextEnd === undefined) return DAY_MS
+    const left = nextEnd.getTime() - this.#options.now().getTime()
+    return Math.min(Math.max(left, 0), DAY_MS)
+  }
+
   isRevoked(serial: string): boolean {
     return this.#pki.revoked.has(serial)
   }
@@ -78,7 +88,7 @@ export async function openTrust(options: TrustOptions): Promise<Trust> {
   return trust
 }
 
-/** Reloads on changes, on SIGHUP and daily until the function it returns is called. `onReload` runs after each. */
+/** Reloads on changes, at the end of a key, on SIGHUP and daily until the function it returns is called. `onReload` runs after each. */
 export function followTrust(options: {
   readonly trust: Trust
   readonly server: Pick<ApiServer, 'reloadTrust'>
@@ -89,13 +99,21 @@ export function followTrust(options: {
 }): () => void {
   const { trust, server, log, onReload, everyMs } = options
   let last: Promise<void> = Promise.resolve()
+  let timer: NodeJS.Timeout | undefined
+  let isStopped = false
+  const reloadIn = (delayMs: number): void => {
+    clearTimeout(timer)
+    if (!isStopped) timer = setTimeout(reload, delayMs).unref()
+  }
   const once = async (): Promise<void> => {
     try {
       await trust.reload()
       server.reloadTrust(trust.tls)
+      reloadIn(trust.leftMs)
       await onReload()
       log.info('keys and certificates were read again', { revoked: trust.pki.revoked.size })
     } catch (error) {
+      reloadIn(RETRY_MS)
       log.error('the keys in pki/ cannot be used; those from before stay in force', error)
     }
   }
@@ -105,11 +123,11 @@ export function followTrust(options: {
     await last
   }
   const stopLooking = trust.files.follow(reload, everyMs)
-  const timer = setInterval(reload, DAY_MS)
-  timer.unref()
+  reloadIn(trust.leftMs)
   process.on('SIGHUP', reload)
   return () => {
-    clearInterval(timer)
+    isStopped = true
+    clearTimeout(timer)
     stopLooking()
     process.off('SIGHUP', reload)
   }

@@ -1,7 +1,9 @@
-// Who a client certificate says its holder is. Called by api/src/auth/authenticate.ts and certificate.ts.
+// Who a client certificate says its holder is, and who signed it. Called by api/src/auth/authenticate.ts, api-server.ts
+// and certificate.ts.
 // Ref: apiserver/pkg/authentication/request/x509/x509.go
 
 import { createHash, X509Certificate } from 'node:crypto'
+import { pemBlocks } from './pem.ts'
 
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
 const ANY_USAGE = '2.5.29.37.0'
@@ -54,6 +56,18 @@ export function verifyClientCertificate(
   if (now.getTime() > Date.parse(certificate.validTo)) return { error: 'expired' }
   if (!allowsClientAuth(certificate)) return { error: 'incompatible key usage' }
   return identityOf(certificate) ?? { error: 'no common name' }
+}
+
+/**
+ * Tells of certificates whether one of `bundle` (PEM) signed them; the bundle is read once. False where an intermediate
+ * certificate stands between the two.
+ */
+export function issuedByOneOf(bundle: string): (certificate: X509Certificate) => boolean {
+  const authorities = pemBlocks(bundle).map(({ pem }) => new X509Certificate(pem))
+  return certificate =>
+    authorities.some(
+      authority => certificate.checkIssued(authority) && certificate.verify(authority.publicKey),
+    )
 }
 
 function allowsClientAuth(certificate: X509Certificate): boolean {

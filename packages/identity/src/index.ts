@@ -9,6 +9,7 @@ export * from './certificate.ts'
 export * from './certificate-request.ts'
 export {
   type ClientIdentity,
+  issuedByOneOf,
   parseCertificate,
   readClientCertificate,
   serialOf,
