@@ -60,7 +60,7 @@ export async function deleteStored(
     await check?.(live)
     const marked = markDeleted(resource, live, options, now())
     outcome = isReadyToGo(resource, marked)
-      ? { type: 'deleted', object: live }
+      ? { type: 'deleted', object: resource.strategy.showsDeletion === true ? marked : live }
       : { type: 'pending', object: marked, stored: undefined }
     if (options.dryRun) return 'unchanged'
     if (outcome.type === 'deleted') return 'delete'
@@ -111,7 +111,7 @@ function markDeleted(
 ): KubeObject {
   const marked = cloneJson(live)
   const { metadata } = marked
-  const finalizers = finalizersAfter(live.metadata, options)
+  const finalizers = finalizersAfter(live.metadata, options, strategy.orphansDependents === true)
   if (finalizers.length > 0) metadata.finalizers = finalizers
   else delete metadata.finalizers
   if (metadata.deletionTimestamp !== undefined) return marked
@@ -122,12 +122,18 @@ function markDeleted(
   return marked
 }
 
-function finalizersAfter({ finalizers = [] }: ObjectMeta, options: DeleteOptions): string[] {
-  const { propagationPolicy, orphanDependents } = options
-  if (propagationPolicy === undefined && orphanDependents === undefined) return [...finalizers]
-  const others = finalizers.filter(
-    name => name !== FOREGROUND_FINALIZER && name !== ORPHAN_FINALIZER,
-  )
+/** What the request says decides, then what an earlier one left on the object, then the kind. */
+function finalizersAfter(
+  { finalizers = [] }: ObjectMeta,
+  { propagationPolicy, orphanDependents }: DeleteOptions,
+  orphans: boolean,
+): string[] {
+  const isOfCollector = (name: string) => name === FOREGROUND_FINALIZER || name === ORPHAN_FINALIZER
+  if (propagationPolicy === undefined && orphanDependents === undefined) {
+    const orphanNow = orphans && !finalizers.some(isOfCollector)
+    return orphanNow ? [...finalizers, ORPHAN_FINALIZER] : [...finalizers]
+  }
+  const others = finalizers.filter(name => !isOfCollector(name))
   const orphan = orphanDependents ?? propagationPolicy === 'Orphan'
   if (orphan) return [...others, ORPHAN_FINALIZER]
   return propagationPolicy === 'Foreground' ? [...others, FOREGROUND_FINALIZER] : others

@@ -4,6 +4,7 @@
 
 import type {
   CustomResourceSchema,
+  DeleteOptions,
   FieldError,
   GroupVersionKind,
   GroupVersionResource,
@@ -131,6 +132,8 @@ export interface NodePorts {
 export interface Strategy {
   /** True when a change of spec raises metadata.generation (and create sets it to 1). */
   readonly hasGeneration?: boolean
+  /** Set where generation does not count every change of what is neither metadata nor status. */
+  readonly countsAsChange?: (obj: KubeObject, old: KubeObject) => boolean
   /** PUT to a missing name creates it (Lease). */
   readonly allowCreateOnUpdate?: boolean
   /** PUT without a resourceVersion overwrites. False for custom resources and a few built-ins. */
@@ -151,8 +154,13 @@ export interface Strategy {
     ctx: RuleContext,
   ) => readonly FieldError[]
   readonly warnings?: (obj: KubeObject, old: KubeObject | undefined) => readonly string[]
+  readonly deletionWarnings?: (options: DeleteOptions) => readonly string[]
   /** Throws a StatusError when the user may not write this (RBAC escalation, CSR signers). */
   readonly authorizeWrite?: (obj: KubeObject, old: KubeObject | undefined, ctx: RuleContext) => void
+  /** True when a deletion that says nothing of dependents leaves them behind. */
+  readonly orphansDependents?: boolean
+  /** True when an object that is gone is shown as its deletion marked it (pods). */
+  readonly showsDeletion?: boolean
   /** Changes the object when its deletion begins and it will not go at once: a finalizer, a phase, a condition. */
   readonly beginDeletion?: (obj: KubeObject, now: Date) => void
   /** True while something besides metadata.finalizers keeps a deleted object (a namespace's spec.finalizers). */

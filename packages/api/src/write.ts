@@ -18,7 +18,6 @@ import {
   type ObjectMeta,
   OPTIMISTIC_LOCK_MESSAGE,
   parseResourceVersion,
-  required,
   StatusError,
   type ValidateObjectOptions,
 } from '@podless/apimachinery'
@@ -170,9 +169,6 @@ function createErrors(
   rules: RuleContext,
 ): readonly FieldError[] {
   const { strategy } = resource
-  if ((obj.metadata.name ?? '') === '' && (obj.metadata.generateName ?? '') === '') {
-    return [required('metadata.name', 'name or generateName is required')]
-  }
   const meta = metaCreateErrors(resource, obj.metadata)
   const custom = customErrors(resource, obj, { earlier: meta }, rules)
   return [...meta, ...custom, ...(strategy.validate?.(obj, rules) ?? [])]
@@ -403,7 +399,7 @@ async function prepareUpdate(
   const { strategy } = ctx.resource
   await strategy.prepareForUpdate?.(next, live, rules)
   if (strategy.hasGeneration !== true) return
-  if (specChanged(ctx.resource, next, live))
+  if (strategy.countsAsChange?.(next, live) ?? specChanged(ctx.resource, next, live))
     next.metadata.generation = (live.metadata.generation ?? 0) + 1
 }
 

@@ -186,7 +186,9 @@ function legacyEntries(resource: Resource): JsonObject[] {
       name: `${gvr.resource}/${name}`,
       singularName: '',
       namespaced,
-      ...(isForeign(sub) ? { group: sub.gvk.group, version: sub.gvk.version } : {}),
+      ...(isForeign(sub) && sub.gvk.group !== gvr.group
+        ? { group: sub.gvk.group, version: sub.gvk.version }
+        : {}),
       kind: kindOf(sub, resource),
       verbs: [...sub.verbs],
     })),

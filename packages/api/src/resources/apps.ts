@@ -107,8 +107,15 @@ function deploymentErrors(obj: KubeObject): FieldError[] {
   return errors
 }
 
+const partsWithAnnotations = ({ metadata, spec }: KubeObject) => [
+  spec ?? {},
+  metadata.annotations ?? {},
+]
+
 const deploymentStrategy: Strategy = {
   hasGeneration: true,
+  // Annotations count too: they are handed on to the ReplicaSets.
+  countsAsChange: (obj, old) => !equalJson(partsWithAnnotations(obj), partsWithAnnotations(old)),
   default: obj => {
     const spec = ensureObject(obj, 'spec')
     fillDefaults(spec, { replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600 })
@@ -139,8 +146,8 @@ const deployments = builtin({
       const wanted = numberAt(obj, 'spec.replicas') ?? 0
       return `${numberAt(obj, 'status.readyReplicas') ?? 0}/${wanted}`
     }),
-    countColumn('Up-to-date', 'status.updatedReplicas', 'How many pods follow the template.'),
-    countColumn('Available', 'status.availableReplicas', 'How many pods serve.'),
+    countColumn('Up-to-date', 'status.updatedReplicas', 'How many follow the template.', 'string'),
+    countColumn('Available', 'status.availableReplicas', 'How many pods serve.', 'string'),
     AGE,
     ...containerColumns(CONTAINERS),
     selectorColumn('spec.selector'),
@@ -203,6 +210,18 @@ function daemonSetErrors(obj: KubeObject): FieldError[] {
   return errors
 }
 
+const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation'
+
+/** Which template it is: a number that only the server counts. Ref: apps/v1/conversion.go */
+function countTemplates(obj: KubeObject, old: KubeObject | undefined): void {
+  const count = (from: KubeObject): number =>
+    Number.parseInt(from.metadata.annotations?.[TEMPLATE_GENERATION] ?? '0', 10) || 0
+  const template = (from: KubeObject) => valueAt(from, 'spec.template')
+  const changed = old !== undefined && !equalJson(template(obj), template(old))
+  const number = old === undefined ? Math.max(count(obj), 1) : count(old) + (changed ? 1 : 0)
+  obj.metadata.annotations = { ...obj.metadata.annotations, [TEMPLATE_GENERATION]: String(number) }
+}
+
 const daemonSets = builtin({
   group: GROUP,
   kind: 'DaemonSet',
@@ -221,6 +240,8 @@ const daemonSets = builtin({
       }
       defaultTemplate(spec)
     },
+    prepareForCreate: obj => countTemplates(obj, undefined),
+    prepareForUpdate: countTemplates,
     validate: daemonSetErrors,
     validateUpdate: (obj, old) => [...daemonSetErrors(obj), ...keepsSelector(obj, old)],
   },
@@ -334,16 +355,25 @@ function controllerOf(obj: KubeObject): string {
 const revisionColumns: readonly Column[] = [
   NAME,
   column('Controller', 'What it is a revision of.', controllerOf),
-  countColumn('Revision', 'revision', 'Its number.'),
+  countColumn('Revision', 'revision', 'Its number.', 'string'),
   AGE,
 ]
+
+function revisionDataErrors(data: JsonValue | undefined): FieldError[] {
+  if (isObject(data)) return []
+  const isAbsent = data === undefined || data === null
+  return [required('data', isAbsent ? 'data is mandatory' : 'data must be a valid JSON object')]
+}
 
 const controllerRevisions = builtin({
   group: GROUP,
   kind: 'ControllerRevision',
   plural: 'controllerrevisions',
   strategy: {
-    validate: obj => nonNegative(numberAt(obj, 'revision') ?? 0, 'revision'),
+    validate: obj => [
+      ...nonNegative(numberAt(obj, 'revision') ?? 0, 'revision'),
+      ...revisionDataErrors(obj.data),
+    ],
     validateUpdate: (obj, old) => [
       ...immutableField(obj.data, old.data, 'data'),
       ...nonNegative(numberAt(obj, 'revision') ?? 0, 'revision'),

@@ -2,6 +2,7 @@
 // Ref: kubernetes/pkg/apis/autoscaling/{v1,v2}/{conversion,defaults}.go, kubernetes/pkg/apis/autoscaling/validation
 
 import {
+  cloneJson,
   type FieldError,
   invalidValue,
   isObject,
@@ -113,6 +114,26 @@ const cpuTarget = (averageUtilization: number): JsonObject => ({
 })
 
 const DEFAULT_CPU_SHARE = 80
+const PERIOD = { periodSeconds: 15 }
+const SCALE_UP: JsonObject = {
+  stabilizationWindowSeconds: 0,
+  selectPolicy: 'Max',
+  policies: [
+    { type: 'Pods', value: 4, ...PERIOD },
+    { type: 'Percent', value: 100, ...PERIOD },
+  ],
+}
+const SCALE_DOWN: JsonObject = {
+  selectPolicy: 'Max',
+  policies: [{ type: 'Percent', value: 100, ...PERIOD }],
+}
+
+/** Ref: kubernetes/pkg/apis/autoscaling/v2/defaults.go SetDefaults_HorizontalPodAutoscalerBehavior */
+function defaultBehavior(spec: JsonObject): void {
+  if (!isObject(spec.behavior)) return
+  fillDefaults(ensureObject(spec.behavior, 'scaleUp'), cloneJson(SCALE_UP))
+  fillDefaults(ensureObject(spec.behavior, 'scaleDown'), cloneJson(SCALE_DOWN))
+}
 
 function errors(obj: KubeObject): FieldError[] {
   const found: FieldError[] = []
@@ -142,6 +163,7 @@ const v2Strategy: Strategy = {
     const spec = ensureObject(obj, 'spec')
     fillDefaults(spec, { minReplicas: 1 })
     if (objectsAt(spec, 'metrics').length === 0) spec.metrics = [cpuTarget(DEFAULT_CPU_SHARE)]
+    defaultBehavior(spec)
   },
 }
 const v1Strategy: Strategy = {
@@ -178,8 +200,8 @@ const columns = [
   column('MinPods', 'The least replicas.', obj =>
     String(valueAt(obj, 'spec.minReplicas') ?? '<unset>'),
   ),
-  countColumn('MaxPods', 'spec.maxReplicas', 'The most replicas.'),
-  countColumn('Replicas', 'status.currentReplicas', 'The replicas there are.'),
+  countColumn('MaxPods', 'spec.maxReplicas', 'The most replicas.', 'string'),
+  countColumn('Replicas', 'status.currentReplicas', 'The replicas there are.', 'string'),
   AGE,
 ]
 

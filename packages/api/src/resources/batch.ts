@@ -125,6 +125,9 @@ function duration(obj: KubeObject, now: Date): string {
   return humanDuration((end === '' ? now.getTime() : Date.parse(end)) - Date.parse(start))
 }
 
+const KEEPS_PODS =
+  'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning'
+
 const jobs = builtin({
   group: GROUP,
   kind: 'Job',
@@ -132,7 +135,14 @@ const jobs = builtin({
   categories: ['all'],
   strategy: {
     hasGeneration: true,
-    default: obj => defaultJobSpec(ensureObject(obj, 'spec')),
+    orphansDependents: true,
+    deletionWarnings: ({ propagationPolicy, orphanDependents }) =>
+      propagationPolicy === undefined && orphanDependents === undefined ? [KEEPS_PODS] : [],
+    default: obj => {
+      const spec = ensureObject(obj, 'spec')
+      defaultJobSpec(spec)
+      fillDefaults(spec, { manualSelector: false })
+    },
     prepareForCreate: selectOwnPods,
     validate: jobErrors,
     validateUpdate: (obj, old) => [
@@ -216,8 +226,11 @@ const cronJobs = builtin({
     NAME,
     textColumn('Schedule', 'spec.schedule', 'When it runs, as cron writes it.'),
     column('Timezone', 'Where the schedule is.', obj => textAt(obj, 'spec.timeZone') || '<none>'),
-    column('Suspend', 'Whether it pauses.', obj =>
-      valueAt(obj, 'spec.suspend') === true ? 'True' : 'False',
+    column(
+      'Suspend',
+      'Whether it pauses.',
+      obj => (valueAt(obj, 'spec.suspend') === true ? 'True' : 'False'),
+      { type: 'boolean' },
     ),
     column('Active', 'How many jobs run.', obj => listAt(obj, 'status.active').length, {
       type: 'integer',

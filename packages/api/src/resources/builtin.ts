@@ -59,7 +59,13 @@ export interface BuiltinSpec {
   readonly merge?: Resource['merge']
   readonly more?: Pick<
     Resource,
-    'onRead' | 'onStore' | 'ttlSeconds' | 'returnsDeleted' | 'resetFields' | 'errorGroup'
+    | 'onRead'
+    | 'onStore'
+    | 'ttlSeconds'
+    | 'returnsDeleted'
+    | 'resetFields'
+    | 'errorGroup'
+    | 'deprecationWarning'
   >
 }
 

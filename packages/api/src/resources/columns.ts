@@ -45,9 +45,13 @@ export function column(
 export const textColumn = (name: string, path: string, description: string, priority?: number) =>
   column(name, description, obj => textAt(obj, path), priority === undefined ? {} : { priority })
 
-/** A column that shows one number field, 0 when it is not set. */
-export const countColumn = (name: string, path: string, description: string) =>
-  column(name, description, obj => numberAt(obj, path) ?? 0, { type: 'integer' })
+/** A column that shows one number field, 0 when it is not set. Some kinds of upstream call theirs a string. */
+export const countColumn = (
+  name: string,
+  path: string,
+  description: string,
+  type: Column['type'] = 'integer',
+) => column(name, description, obj => numberAt(obj, path) ?? 0, { type })
 
 /** A column that shows one boolean field. */
 export const flagColumn = (name: string, path: string, description: string, priority?: number) =>

@@ -4,7 +4,6 @@
 import type { JsonValue, KubeObject } from '@podless/apimachinery'
 import type { Resource, Strategy, Subresource } from '../resource.ts'
 import { builtin } from './builtin.ts'
-import { AGE, column, NAME } from './columns.ts'
 import { listAt, objectsAt, textAt } from './reading.ts'
 
 /** References to secrets say nothing but a name: more would be hearsay about another object. */
@@ -30,15 +29,6 @@ export function serviceAccounts(token: Subresource): Resource {
     shortNames: ['sa'],
     strategy,
     subresources: { token },
-    columns: [
-      NAME,
-      column(
-        'Secrets',
-        'How many secrets the account names.',
-        obj => listAt(obj, 'secrets').length,
-      ),
-      AGE,
-    ],
     more: { returnsDeleted: true },
   })
 }

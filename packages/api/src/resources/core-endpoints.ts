@@ -77,7 +77,10 @@ export const endpoints: Resource = builtin({
     },
     validate: endpointsErrors,
     validateUpdate: endpointsErrors,
-    warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
   },
   columns: [NAME, column('Endpoints', 'The first addresses and ports.', formatEndpoints), AGE],
+  more: {
+    deprecationWarning:
+      'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+  },
 })

@@ -242,7 +242,7 @@ const columns = [
     (obj, now) => ageOf(firstTime(obj), now),
     WIDE,
   ),
-  column('Count', 'How often it happened.', timesSeen, { ...WIDE, type: 'integer' }),
+  column('Count', 'How often it happened.', timesSeen, WIDE),
   { ...NAME, priority: 1 },
 ]
 

@@ -13,7 +13,7 @@ import {
 import type { Resource, StoredSubresource, Strategy } from '../resource.ts'
 import { ALL_VERBS, allButFields, builtin, onlyFields } from './builtin.ts'
 import { AGE, NAME, textColumn } from './columns.ts'
-import { ensureObject, textAt, textsAt } from './reading.ts'
+import { ensureObject, fillEmpty, textAt, textsAt } from './reading.ts'
 
 /** Every namespace carries its name as this label, whatever a client writes there. */
 const NAMESPACE_NAME_LABEL = 'kubernetes.io/metadata.name'
@@ -23,6 +23,7 @@ export const NAMESPACE_FINALIZER = 'kubernetes'
 const strategy: Strategy = {
   validateName: nameIsDnsLabel,
   default: obj => {
+    fillEmpty(ensureObject(obj, 'status'), { phase: 'Active' })
     const name = obj.metadata.name ?? ''
     if (name === '') return
     obj.metadata.labels = { ...obj.metadata.labels, [NAMESPACE_NAME_LABEL]: name }

@@ -1,6 +1,7 @@
 // ResourceQuotas and LimitRanges. Part of core.ts. Counting and enforcing quotas is admission's and a controller's business.
 // Ref: kubernetes/pkg/apis/core/validation ValidateResourceQuota, ValidateLimitRange
 
+import { randomUUID } from 'node:crypto'
 import {
   duplicate,
   equalJson,
@@ -156,6 +157,9 @@ const limitRanges = builtin({
   shortNames: ['limits'],
   strategy: {
     allowCreateOnUpdate: true,
+    prepareForCreate: ({ metadata }) => {
+      if ((metadata.name ?? '') === '') metadata.name = randomUUID()
+    },
     default: obj => {
       for (const limit of objectsAt(obj, 'spec.limits')) {
         if (textAt(limit, 'type') !== 'Container') continue

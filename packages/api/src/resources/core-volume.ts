@@ -6,6 +6,7 @@ import {
   type FieldError,
   forbiddenField,
   isObject,
+  type JsonObject,
   type KubeObject,
   notSupported,
   required,
@@ -13,7 +14,7 @@ import {
 import type { Column, Resource } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, NAME, textColumn } from './columns.ts'
-import { ensureObject, fillEmpty, objectAt, textAt, textsAt } from './reading.ts'
+import { ensureObject, fillDefaults, fillEmpty, objectAt, textAt, textsAt } from './reading.ts'
 
 const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod']
 const SHORT_MODES: Readonly<Record<string, string>> = {
@@ -106,6 +107,17 @@ const attributesClass = column(
   obj => textAt(obj, 'spec.volumeAttributesClassName') || '<unset>',
 )
 
+const secondsOf = (date: Date): string => `${date.toISOString().slice(0, 19)}Z`
+
+/** Ref: kubernetes/pkg/apis/core/v1/defaults.go */
+const SOURCE_DEFAULTS: Readonly<Record<string, JsonObject>> = {
+  azureDisk: { cachingMode: 'ReadWrite', fsType: 'ext4', kind: 'Shared', readOnly: false },
+  hostPath: { type: '' },
+  iscsi: { iscsiInterface: 'default' },
+  rbd: { keyring: '/etc/ceph/keyring', pool: 'rbd', user: 'admin' },
+  scaleIO: { fsType: 'xfs', storageMode: 'ThinProvisioned' },
+}
+
 const volumes = builtin({
   group: '',
   kind: 'PersistentVolume',
@@ -114,13 +126,24 @@ const volumes = builtin({
   namespaced: false,
   strategy: {
     default: obj => {
-      fillEmpty(ensureObject(obj, 'spec'), {
-        persistentVolumeReclaimPolicy: 'Retain',
-        volumeMode: 'Filesystem',
-      })
+      const spec = ensureObject(obj, 'spec')
+      fillEmpty(spec, { persistentVolumeReclaimPolicy: 'Retain', volumeMode: 'Filesystem' })
+      fillEmpty(ensureObject(obj, 'status'), { phase: 'Pending' })
+      for (const [source, defaults] of Object.entries(SOURCE_DEFAULTS)) {
+        if (isObject(spec[source])) fillDefaults(spec[source], defaults)
+      }
     },
-    prepareForCreate: obj => {
-      obj.status = { phase: 'Pending' }
+    prepareForCreate: (obj, ctx) => {
+      obj.status = { phase: 'Pending', lastPhaseTransitionTime: secondsOf(ctx.now()) }
+    },
+    prepareForUpdate: (obj, old, ctx) => {
+      // A writer of the phase may say when it changed; else the server does.
+      const before = textAt(old, 'status.lastPhaseTransitionTime')
+      const said = textAt(obj, 'status.lastPhaseTransitionTime')
+      if (said !== '' && said !== before) return
+      const changed = textAt(obj, 'status.phase') !== textAt(old, 'status.phase')
+      const since = changed ? secondsOf(ctx.now()) : before
+      if (since !== '') ensureObject(obj, 'status').lastPhaseTransitionTime = since
     },
     validate: volumeErrors,
     validateUpdate: volumeErrors,
@@ -156,6 +179,7 @@ const claims = builtin({
   strategy: {
     default: obj => {
       fillEmpty(ensureObject(obj, 'spec'), { volumeMode: 'Filesystem' })
+      fillEmpty(ensureObject(obj, 'status'), { phase: 'Pending' })
     },
     prepareForCreate: obj => {
       obj.status = { phase: 'Pending' }

@@ -27,11 +27,13 @@ import { defaultPodSpec, defaultTemplate, notNegative, podSpecErrors } from './p
 import {
   ensureObject,
   fillDefaults,
+  fillEmpty,
   mapAt,
   numberAt,
   objectAt,
   objectsAt,
   textAt,
+  textsAt,
   valueAt,
 } from './reading.ts'
 import { scale } from './scale.ts'
@@ -90,6 +92,7 @@ function podUpdateErrors(obj: KubeObject, old: KubeObject): FieldError[] {
 
 const podStrategy: Strategy = {
   hasGeneration: true,
+  showsDeletion: true,
   default: obj => {
     const spec = ensureObject(obj, 'spec')
     defaultPodSpec(spec)
@@ -157,6 +160,13 @@ const ephemeralContainers: StoredSubresource = {
   },
 }
 
+/** What a pod's class is was settled when it was made; a status that says nothing of it keeps it. */
+function keepQosClass(sent: KubeObject, live: KubeObject): KubeObject {
+  const status = { ...objectAt(sent, 'status') }
+  fillEmpty(status, { qosClass: textAt(live, 'status.qosClass') })
+  return { ...live, metadata: sent.metadata, status }
+}
+
 const podAddress = (obj: KubeObject): string =>
   textAt(obj, 'status.podIP') || textAt(objectsAt(obj, 'status.podIPs')[0], 'ip')
 
@@ -168,7 +178,7 @@ const pods = builtin({
   categories: ['all'],
   strategy: podStrategy,
   merge: allButFields('status'),
-  status: true,
+  status: { merge: keepQosClass },
   subresources: {
     attach: nodeOnly(['create', 'get'], core('PodAttachOptions')),
     binding: nodeOnly(['create'], core('Binding')),
@@ -261,6 +271,7 @@ const replicationControllers = builtin({
   keyPrefix: '/registry/controllers',
   strategy: {
     hasGeneration: true,
+    orphansDependents: true,
     default: obj => {
       const spec = ensureObject(obj, 'spec')
       const labels = mapAt(spec, 'template.metadata.labels')
@@ -325,6 +336,15 @@ const nodeInfo = (field: string) => (obj: KubeObject) => {
   return text === '' ? '<unknown>' : text
 }
 
+/** podCIDR is the first of podCIDRs, and the one that counts where they differ. */
+function joinPodRanges(obj: KubeObject): void {
+  const spec = ensureObject(obj, 'spec')
+  const [first] = textsAt(spec, 'podCIDRs')
+  const single = textAt(spec, 'podCIDR')
+  if (single === '' && first !== undefined) spec.podCIDR = first
+  else if (single !== '' && first !== single) spec.podCIDRs = [single]
+}
+
 const nodes = builtin({
   group: '',
   kind: 'Node',
@@ -332,6 +352,7 @@ const nodes = builtin({
   shortNames: ['no'],
   namespaced: false,
   keyPrefix: '/registry/minions',
+  strategy: { default: joinPodRanges },
   status: true,
   subresources: {
     proxy: nodeOnly(['create', 'delete', 'get', 'patch', 'update'], core('NodeProxyOptions')),

@@ -58,6 +58,7 @@ export async function deleteObject(
   options: DeleteOptions,
 ): Promise<DeleteOutcome> {
   const { resource, server } = ctx
+  for (const text of resource.strategy.deletionWarnings?.(options) ?? []) ctx.warn(text)
   const check = (live: KubeObject): Promise<void> =>
     server.admission.validate(attributes(ctx, namespace, name, live, options))
   try {
