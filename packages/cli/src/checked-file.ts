@@ -26,8 +26,8 @@ export async function readCheckedFile<T>(path: string, options: CheckedFileOptio
     const why = error instanceof Error ? error.message : String(error)
     throw new CliError(EXIT.usage, `${flag} ${path} cannot be read: ${why}`, { cause: error })
   }
-  const { Ajv } = await import('ajv')
-  const validate = new Ajv({ allErrors: true, verbose: true }).compile<T>(schema)
+  const { compileSchema } = await import('./json-schema.ts')
+  const validate = compileSchema<T>(schema)
   if (validate(value)) return value
   const problems = (validate.errors ?? []).map(error => {
     const place = placeOf(error.instancePath, document)

@@ -20,8 +20,8 @@ export async function readConfigFile(path: string): Promise<FileSettings> {
       cause: error,
     })
   }
-  const { Ajv } = await import('ajv')
-  const validate = new Ajv({ allErrors: true }).compile(schema)
+  const { compileSchema } = await import('./json-schema.ts')
+  const validate = compileSchema(schema)
   if (!validate(value))
     throw new CliError(
       EXIT.usage,
