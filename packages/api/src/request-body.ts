@@ -7,6 +7,7 @@ import { requestEntityTooLarge } from '@podless/apimachinery'
 import { BODY_BYTES_MAX } from './config.ts'
 import { CLIENT_GONE } from './exchange.ts'
 import { endSoon } from './linger.ts'
+import { isGone } from './write-reply.ts'
 
 export type AnyRequest = Http2ServerRequest | IncomingMessage
 
@@ -19,6 +20,8 @@ const SENT_POLL_MS = 5
 
 /** The whole body. Reads no further than the limit: 413 over it. Rejects with CLIENT_GONE when the rest never comes. */
 export function readBody(request: AnyRequest): Promise<Buffer> {
+  // Nothing more is told of a request whose client left before anybody asked for its body.
+  if (isGone(request)) return Promise.reject(CLIENT_GONE)
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const chunks: Buffer[] = []
   let size = 0
@@ -46,8 +49,7 @@ export function readBody(request: AnyRequest): Promise<Buffer> {
 export function leaveBody(request: AnyRequest): boolean | Promise<boolean> {
   if ('stream' in request) {
     const { stream } = request
-    // NOTE: Node lets go of the stream once it is closed, whatever its types say.
-    if (stream === undefined || stream.endAfterHeaders || request.complete) return true
+    if (isGone(request) || stream.endAfterHeaders || request.complete) return true
     stream.once('finish', () => closeOnceSent(stream))
     return true
   }

@@ -1,8 +1,8 @@
 // Writes a Reply to an HTTP response: bytes at once, lists chunk by chunk with back-pressure, watches as a Sink.
 // Called by server.ts; both HTTP/1.1 and HTTP/2 responses come through here.
 
-import type { ServerResponse } from 'node:http'
-import type { Http2ServerResponse } from 'node:http2'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { createGzip, gzip } from 'node:zlib'
 import { abandon, type Incoming, type Reply, type Sink } from './exchange.ts'
 
@@ -51,11 +51,11 @@ export async function writeReply({
   else response.end(bytes)
 }
 
-/** An HTTP/2 response has no word for it, and once closed it tells nobody any more. */
-export function isGone(response: AnyResponse): boolean {
-  if (!('stream' in response)) return response.destroyed
+/** Whether the client has left. HTTP/2 has no word for it in a request or response, which once closed tells nobody any more. */
+export function isGone(message: AnyResponse | Http2ServerRequest | IncomingMessage): boolean {
+  if (!('stream' in message)) return message.destroyed
   // NOTE: Node lets go of the stream, whatever its types say.
-  return (response.stream as { destroyed: boolean } | undefined)?.destroyed !== false
+  return (message.stream as { destroyed: boolean } | undefined)?.destroyed !== false
 }
 
 /** Bytes on loopback are free; compressing them is not. */
