@@ -12,6 +12,7 @@ import {
   type Storage,
 } from '@podless/storage'
 import { AdmissionChain } from './admission/chain.ts'
+import { defaultingSteps } from './admission/defaulting-steps.ts'
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts'
 import { resourceQuota } from './admission/resource-quota.ts'
 import { terminatingCrdStep } from './admission/terminating-crd.ts'
@@ -369,6 +370,9 @@ function admissionOf({ storage, objects, registry, webhooks: client, log }: Part
   return new AdmissionChain([
     terminatingCrdStep,
     namespaceLifecycle(getNamespace),
+    ...defaultingSteps(objects, (group, resource) =>
+      must(registry, { group, version: 'v1', resource }),
+    ),
     validatingPolicyStep({
       registry,
       policies: () => objects.shared(webhooks('validatingadmissionpolicies')),

@@ -15,7 +15,8 @@ import { fillEmpty, numberAt, textAt } from './reading.ts'
 /** Above this only the classes that the system itself brings may go. */
 const USER_VALUE_MAX = 1_000_000_000
 const POLICIES = ['Never', 'PreemptLowerPriority']
-const SYSTEM_VALUES: Readonly<Record<string, number>> = {
+/** The classes that every cluster has. */
+export const SYSTEM_VALUES: Readonly<Record<string, number>> = {
   'system-cluster-critical': 2_000_000_000,
   'system-node-critical': 2_000_001_000,
 }
