@@ -30,7 +30,7 @@ export interface TokenIssuer {
   readonly requests: string[]
   /** What it publishes; tests change it. */
   keys: IssuerKey[]
-  /** Answers by path that stand in for its own; a number is a status without a body. */
+  /** Answers by path that stand in for its own; a number is a status without a body, 0 no answer at all. */
   readonly answers: Map<string, string | number>
   /** A token for `podless` of an hour, unless the claims say otherwise, signed with the first key. */
   token(claims: Record<string, unknown>, header?: Record<string, unknown>): string
@@ -71,6 +71,7 @@ export async function startTokenIssuer(path = ''): Promise<TokenIssuer> {
     const asked = request.url ?? ''
     requests.push(asked)
     const answer = answers.get(asked) ?? documentOf(issuer, asked, path) ?? 404
+    if (answer === 0) return
     if (typeof answer === 'number') response.writeHead(answer, { location: '/elsewhere' }).end()
     else response.end(answer)
   })

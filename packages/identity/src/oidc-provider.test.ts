@@ -167,6 +167,22 @@ describe('OidcProvider.verify()', () => {
     })
   })
 
+  it('waits no more for a provider that has failed and then hangs, while it has keys', async () => {
+    const hanging = await startTokenIssuer()
+    const { errorOf, advance } = world({ issuer: hanging.url, ca: hanging.ca })
+    const token = hanging.token({})
+    assert.equal(await errorOf(token), 'accepted')
+    hanging.answers.set('/.well-known/openid-configuration', 503)
+    advance(601)
+    assert.equal(await errorOf(token), 'accepted')
+    hanging.answers.set('/.well-known/openid-configuration', 0)
+    const before = hanging.requests.length
+    advance(11)
+    assert.equal(await Promise.race([errorOf(token), asked(hanging, before + 1)]), 'accepted')
+    await asked(hanging, before + 1)
+    await hanging.close()
+  })
+
   it('believes no document that is of another issuer, moved, too large, or over plain HTTP', async () => {
     const token = issuer.token({})
     const documents: readonly (readonly [string | number, RegExp])[] = [
@@ -203,6 +219,12 @@ describe('OidcProvider.verify()', () => {
     })
   })
 })
+
+/** Resolves once the provider has had so many requests. */
+async function asked({ requests }: TokenIssuer, count: number): Promise<string> {
+  while (requests.length < count) await new Promise(resolve => setTimeout(resolve, 5))
+  return 'asked'
+}
 
 /** Another provider, for its authority only. */
 async function startedOnce(): Promise<TokenIssuer> {

@@ -47,6 +47,7 @@ export class OidcProvider {
   #fetchedMs = Number.NEGATIVE_INFINITY
   #triedMs = Number.NEGATIVE_INFINITY
   #fetching: Promise<void> | undefined
+  #hasFailed = false
 
   /** Fetches nothing yet. */
   constructor(options: OidcProviderOptions) {
@@ -60,7 +61,7 @@ export class OidcProvider {
     const { claims } = parsed
     const problem = this.#claimsProblem(claims) ?? headerProblem(parsed)
     if (problem !== undefined) return { error: `oidc: verify token: ${problem}` }
-    if (this.#isDue()) await this.#fetch()
+    if (this.#isDue()) await this.#refresh()
     if (this.#keys === undefined) return { error: 'oidc: authenticator not initialized' }
     if (this.#isSigned(parsed)) return { claims }
     // A key that nobody knows may be a new one.
@@ -111,6 +112,12 @@ export class OidcProvider {
     )
   }
 
+  /** Who has keys does not wait for a provider that has just failed: one that hangs would hold up every request. */
+  async #refresh(): Promise<void> {
+    const fetched = this.#fetch()
+    if (this.#keys === undefined || !this.#hasFailed) await fetched
+  }
+
   /** One fetch at a time, whoever waits. A failure leaves the keys as they are. */
   async #fetch(): Promise<void> {
     this.#fetching ??= this.#fetchOnce().finally(() => {
@@ -126,7 +133,9 @@ export class OidcProvider {
     try {
       this.#keys = await this.#publishedKeys()
       this.#fetchedMs = tried
+      this.#hasFailed = false
     } catch (error) {
+      this.#hasFailed = true
       onFetchError?.(error)
     }
   }
