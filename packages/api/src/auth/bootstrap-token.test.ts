@@ -132,7 +132,7 @@ test('a Secret that waits for a finalizer lets nobody in', async () => {
 })
 
 test('an expired token lets nobody in, and its Secret goes', async () => {
-  for (const expiration of ['2020-01-01T00:00:00Z', 'tomorrow']) {
+  for (const expiration of ['2020-01-01T00:00:00Z', '2099-01-01T00:00:00', 'tomorrow']) {
     const id = await make({ data: { expiration } })
     assert.equal((await ask(tokenOf(id))).status, 401)
     const path = `${SECRETS}/bootstrap-token-${id}`

@@ -19,6 +19,8 @@ const USED = 'podless.dev/used'
 /** Afterwards the token still reads for this long, so that its holder can fetch the certificate it has asked for. */
 const READS_AFTER_USE_MS = 10 * 60_000
 
+/** Without an offset it would be the time of wherever this server stands. */
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/
 const FORM = /^([a-z0-9]{6})\.([a-z0-9]{16})$/
 const GROUP = 'system:bootstrappers'
 const EXTRA_GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/
@@ -93,7 +95,7 @@ function problemOf(stored: KubeObject, use: TokenUse, now: Date): string | undef
 export function bootstrapTokenEndMs(stored: KubeObject): number {
   const text = dataOf(stored, 'expiration')
   if (text === '') return Number.POSITIVE_INFINITY
-  const end = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(text) ? Date.parse(text) : Number.NaN
+  const end = RFC_3339.test(text) ? Date.parse(text) : Number.NaN
   return Number.isNaN(end) ? Number.NEGATIVE_INFINITY : end
 }
 
