@@ -1,5 +1,5 @@
-// What the server remembers of a VM: a Secret of a type of its own in the VM's namespace. Every credential of the VM is
-// bound to it, so deleting it revokes them all. Written by the cli and vm-pages.ts; docs/vm.md lists its fields.
+// What the server remembers of a VM: a Secret of a type of its own in the VM's namespace. Every token of the VM is bound
+// to it, so deleting it revokes them all. Written by the cli and vm-pages.ts; docs/vm.md lists its fields.
 
 import type { JsonObject, KubeObject, ObjectMeta } from '@podless/apimachinery'
 
