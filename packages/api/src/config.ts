@@ -21,12 +21,21 @@ export const CONCURRENT_STREAMS_MAX = 1_000
 /** The kernel's accept queue: istiod opens some 30 connections at once. */
 export const LISTEN_BACKLOG = 511
 
-const HOST_PORT = /^[^:]+(:\d+)?$/
+const HOST_PORT = /^[^:/\s]+(:(\d{1,5}))?$/
+/** As ClusterIpAllocator takes it. */
+const SERVICE_RANGE = /^((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!\/)|(?=\/))){4}\/([89]|[12]\d|30)$/
+const addressSchema = z.string().check(
+  z.refine(text => {
+    const match = HOST_PORT.exec(text)
+    const port = Number(match?.[2] ?? 1)
+    return match !== null && port > 0 && port < 65_536
+  }, 'an address is written HOST:PORT'),
+)
 
 /** `name.namespace` -> `host:port`, for webhooks whose Service has no address this machine could reach. */
 const serviceResolverSchema = z.record(
   z.string().check(z.regex(/^[^.]+\.[^.]+$/, 'a service is written NAME.NAMESPACE')),
-  z.string().check(z.regex(HOST_PORT, 'an address is written HOST:PORT')),
+  addressSchema,
 )
 const portSchema = z
   .int('a port is a number')
@@ -41,8 +50,11 @@ export const serverConfigSchema = z.object({
   /** 0 takes a free port. */
   port: z._default(portSchema, 6443),
   /** Where clients reach the server, as kubeconfigs and discovery say it; defaults to bind and port. */
-  advertise: z.optional(z.string().check(z.regex(HOST_PORT, 'an address is written HOST:PORT'))),
-  serviceClusterIpRange: z._default(z.string(), '10.96.0.0/12'),
+  advertise: z.optional(addressSchema),
+  serviceClusterIpRange: z._default(
+    z.string().check(z.regex(SERVICE_RANGE, 'an IPv4 range from /8 to /30, such as 10.96.0.0/12')),
+    '10.96.0.0/12',
+  ),
   serviceResolver: z._default(serviceResolverSchema, {}),
   anonymous: z._default(z.boolean(), true),
   /** Requests of one user at once, watches apart: the 400 and 200 that upstream gives all users together. */

@@ -11,6 +11,7 @@ import {
   type Pki,
   PkiError,
 } from '@podless/identity'
+import { checkLabel } from './checked-name.ts'
 import { parseDuration } from './duration.ts'
 import { CliError, EXIT } from './exit.ts'
 import { objectPath, readServerAccess, ServerClient } from './server-client.ts'
@@ -35,6 +36,7 @@ const PROFILES: Readonly<Record<string, Profile>> = {
   istiod: { user: 'istiod', groups: [ISTIOD_GROUP], ttl: '365d' },
 }
 const USER_TTL = '24h'
+const SERVICE_ACCOUNT_PREFIX = 'system:serviceaccount:'
 const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/
 
 export async function kubeconfig(who: string, options: KubeconfigOptions): Promise<void> {
@@ -43,6 +45,7 @@ export async function kubeconfig(who: string, options: KubeconfigOptions): Promi
 
 /** The kubeconfig's text. Needs a data folder in which the server has started once. */
 export async function createKubeconfig(who: string, options: KubeconfigOptions): Promise<string> {
+  checkNames(who, options)
   const data = resolve(options.data)
   const pki = await openExisting(data)
   const admin = await readServerAccess(join(data, 'admin.kubeconfig'))
@@ -60,6 +63,16 @@ export async function createKubeconfig(who: string, options: KubeconfigOptions):
     user,
     ...(namespace === undefined ? {} : { namespace }),
   })
+}
+
+/** Throws a usage error for what no server would take. */
+function checkNames(who: string, { namespace }: KubeconfigOptions): void {
+  if (who === '' || (who.startsWith(SERVICE_ACCOUNT_PREFIX) && !SERVICE_ACCOUNT.test(who)))
+    throw new CliError(
+      EXIT.usage,
+      `${JSON.stringify(who)} is nobody; a ServiceAccount is written system:serviceaccount:NAMESPACE:NAME`,
+    )
+  checkLabel('--namespace', namespace)
 }
 
 async function openExisting(data: string): Promise<Pki> {
@@ -117,8 +130,12 @@ async function tokenOf(
     message?: string
   }
   if (typeof status?.token === 'string') return { token: status.token }
+  const cure =
+    answer.code === 404
+      ? `; create it with kubectl create serviceaccount ${name} -n ${namespace}`
+      : ''
   throw new CliError(
-    EXIT.unavailable,
-    `no token for ${namespace}/${name}: ${message ?? 'the server gave none'}; create it with kubectl create serviceaccount ${name} -n ${namespace}`,
+    EXIT.refused,
+    `no token for ${namespace}/${name}: ${message ?? 'the server gave none'}${cure}`,
   )
 }

@@ -16,7 +16,8 @@ function program(): Command {
   const root = new Command('podless')
     .description('A Kubernetes API server with no cluster behind it.')
     .version(packageJson.version)
-    .showHelpAfterError('(podless COMMAND --help shows what there is)')
+    // Said by report(), in one line.
+    .configureOutput({ outputError: () => undefined })
     .exitOverride()
   for (const add of [
     addUp,
@@ -42,13 +43,22 @@ async function main(): Promise<void> {
 
 /** One line on stderr that says what is wrong and what to do, and the exit code for it. */
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+  if (error instanceof CommanderError) return reportUsage(error)
   const isOurs = error instanceof CliError
   const text = isOurs
     ? error.message
     : `unexpected error: ${error instanceof Error ? error.stack : String(error)}`
   process.stderr.write(`podless: ${text}\n`)
   return isOurs ? error.code : EXIT.internal
+}
+
+/** Help and the version are printed by then; a wrong command line is said as every failure is. */
+function reportUsage({ code, exitCode, message }: CommanderError): number {
+  if (exitCode === 0) return EXIT.ok
+  if (code === 'commander.help') return EXIT.usage
+  const what = message.replace(/^error: /, '').replaceAll(/\.?\n/g, ' ')
+  process.stderr.write(`podless: ${what.replace(/\.$/, '')}; podless COMMAND --help shows more\n`)
+  return EXIT.usage
 }
 
 await main()

@@ -1,6 +1,7 @@
 // Options that several commands share, and the twin each option has in the environment. Used by commands/*.
 
 import { Option } from 'commander'
+import { etcdEndpoints, folder, serverUrl } from './option-values.ts'
 
 /** An option whose value may also come from PODLESS_<variable>. The command line wins. */
 export function option(flags: string, description: string, variable: string): Option {
@@ -9,11 +10,15 @@ export function option(flags: string, description: string, variable: string): Op
 
 /** The data folder, for every command that reads or writes one. */
 export const dataOption = (): Option =>
-  option('--data <dir>', 'folder for keys and data', 'DATA').default('.podless')
+  option('--data <dir>', 'folder for keys and data', 'DATA').argParser(folder).default('.podless')
 
 /** Another server than the one of the data folder. */
 export const kubeconfigOption = (): Option =>
   new Option('--kubeconfig <file>', 'kubeconfig of the server to talk to, instead of --data')
+
+/** The address to write down for others, when this machine reaches the server elsewhere. */
+export const serverOption = (description: string): Option =>
+  option('--server <url>', description, 'SERVER').argParser(serverUrl)
 
 export const revisionOption = (): Option =>
   option('--revision <name>', "istiod's revision", 'REVISION').default('default')
@@ -32,9 +37,9 @@ export const storeOptions = (): Option[] => [
   option('--store <engine>', 'where objects are kept', 'STORE')
     .choices(['embedded', 'etcd'])
     .default('embedded'),
-  option('--etcd-endpoints <urls>', 'etcd servers, comma-separated', 'ETCD_ENDPOINTS').default(
-    'http://127.0.0.1:2379',
-  ),
+  option('--etcd-endpoints <urls>', 'etcd servers, comma-separated', 'ETCD_ENDPOINTS')
+    .argParser(etcdEndpoints)
+    .default('http://127.0.0.1:2379'),
   option('--etcd-cafile <file>', "CA that signed etcd's certificate (PEM)", 'ETCD_CAFILE'),
   option('--etcd-certfile <file>', 'client certificate for etcd (PEM)', 'ETCD_CERTFILE'),
   option('--etcd-keyfile <file>', 'key of that certificate (PEM)', 'ETCD_KEYFILE'),

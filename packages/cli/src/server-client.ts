@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { isObject, type JsonObject, type JsonValue, parseYaml } from '@podless/apimachinery'
 import { CliError, EXIT } from './exit.ts'
+import { silent, unreachable } from './unreachable.ts'
 
 export interface ServerAccess {
   /** URL without a trailing slash. */
@@ -16,6 +17,12 @@ export interface ServerAccess {
   readonly key?: string
   readonly token?: string
 }
+
+/** Longer than the server itself takes for any request. */
+const ANSWER_MS_MAX = 90_000
+
+const NEW_CREDENTIALS =
+  '; the credentials have ended or are of other keys: podless kubeconfig makes new ones'
 
 /** How commands say which server they mean. */
 export interface ServerOptions {
@@ -90,15 +97,16 @@ async function readKubeconfig(path: string): Promise<JsonObject> {
     const { value } = parseYaml(await readFile(path), { strict: false })
     if (isObject(value)) return value
   } catch (error) {
-    throw unreadable(path, error)
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    throw unreadable(isMissing ? `there is no ${path}` : `${path} cannot be read`, error)
   }
-  throw unreadable(path)
+  throw unreadable(`${path} is no kubeconfig`)
 }
 
-const unreadable = (path: string, cause?: unknown): CliError =>
+const unreadable = (what: string, cause?: unknown): CliError =>
   new CliError(
     EXIT.data,
-    `${path} cannot be read as a kubeconfig; podless up writes one into its data folder, name that with --data`,
+    `${what}; podless up writes a kubeconfig into its data folder: name that with --data, or a file with --kubeconfig`,
     { cause },
   )
 
@@ -205,6 +213,7 @@ export class ServerClient {
         response.on('error', reject)
       },
     )
+    sent.setTimeout(ANSWER_MS_MAX, () => sent.destroy(silent(ANSWER_MS_MAX)))
     sent.on('error', error => reject(this.#unreachable(error)))
     sent.end(bytes)
     return await promise
@@ -239,18 +248,15 @@ export class ServerClient {
 
   #failure({ code, text }: Answer, path: string): CliError {
     const { server } = this.access
+    const cure = code === 401 ? NEW_CREDENTIALS : ''
     return new CliError(
       code === 503 ? EXIT.unavailable : EXIT.refused,
-      `${server} refused ${path.replace(/\?.*/, '')} with ${code}: ${messageOf(text)}`,
+      `${server} refused ${path.replace(/\?.*/, '')} with ${code}: ${messageOf(text)}${cure}`,
     )
   }
 
   #unreachable(error: Error): CliError {
-    return new CliError(
-      EXIT.unavailable,
-      `no server answers at ${this.access.server} (${error.message}); start it with podless up`,
-      { cause: error },
-    )
+    return new CliError(EXIT.unavailable, unreachable(this.access.server, error), { cause: error })
   }
 }
 

@@ -1,7 +1,7 @@
 // podless up: opens the store and the keys, starts the API server, and ends it cleanly on SIGTERM or SIGINT.
 // Calls identity for keys, storage for the engine, api for the server.
 
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -21,6 +21,7 @@ import { readEncryptionKeys, withEncryption } from './encryption-keys.ts'
 import { CliError, EXIT } from './exit.ts'
 import { collectWhenIdle } from './idle-memory.ts'
 import { explain, explained, openStore, type StoreOptions } from './open-store.ts'
+import { makeDataFolder } from './own-folder.ts'
 import { followTrust, openTrust, type Trust } from './trust.ts'
 
 export interface UpOptions extends AuditLogOptions, StoreOptions {
@@ -125,27 +126,14 @@ const fromEnvironment = (): string[] =>
 function resolverOf(entries: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     entries.map(entry => {
-      const cut = entry.indexOf('=')
-      if (cut > 0) return [entry.slice(0, cut), entry.slice(cut + 1)]
+      const [, service, address] = /^([^.=]+\.[^.=]+)=(.+)$/.exec(entry) ?? []
+      if (service !== undefined && address !== undefined) return [service, address]
       throw new CliError(
         EXIT.usage,
         `--service-resolver ${JSON.stringify(entry)}: write it as NAME.NAMESPACE=HOST:PORT`,
       )
     }),
   )
-}
-
-async function makeDataFolder(data: string): Promise<void> {
-  try {
-    await mkdir(data, { recursive: true, mode: 0o700 })
-    await chmod(data, 0o700)
-  } catch (error) {
-    throw new CliError(
-      EXIT.cannotCreate,
-      `the data folder ${data} cannot be made: ${messageOf(error)}; give another with --data`,
-      { cause: error },
-    )
-  }
 }
 
 interface StartOptions {

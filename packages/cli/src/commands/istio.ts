@@ -1,6 +1,7 @@
 // The command lines of `podless istio`. The work is in ../istio/*, loaded when a command runs.
 
 import type { Command } from 'commander'
+import { domain, hostAndPort } from '../option-values.ts'
 import {
   clusterOption,
   dataOption,
@@ -8,6 +9,7 @@ import {
   option,
   outputOption,
   revisionOption,
+  serverOption,
 } from '../options.ts'
 
 export function addIstio(root: Command): void {
@@ -22,8 +24,8 @@ function addInstall(istio: Command): void {
     .command('install')
     .description("apply Istio's CRDs and the minimal set for a mesh of VMs")
     .option('--from <source>', "file, folder or URL with Istio's CRDs (default: istioctl's own)")
-    .option('--discovery-address <host:port>', 'where agents reach istiod')
-    .option('--trust-domain <domain>', "the mesh's trust domain")
+    .option('--discovery-address <host:port>', 'where agents reach istiod', hostAndPort)
+    .option('--trust-domain <domain>', "the mesh's trust domain", domain)
   const options = [
     dataOption(),
     kubeconfigOption(),
@@ -62,7 +64,7 @@ function addRemoteSecret(istio: Command): void {
   const options = [
     dataOption(),
     kubeconfigOption(),
-    option('--server <url>', 'URL at which the other istiod reaches this server', 'SERVER'),
+    serverOption('URL at which the other istiod reaches this server'),
     option('--ttl <duration>', 'how long its token lasts', 'TTL').default('365d'),
     outputOption(),
   ]

@@ -1,7 +1,7 @@
 // The command line of `podless kubeconfig`. The work is in ../kubeconfig.ts, loaded when the command runs.
 
 import type { Command } from 'commander'
-import { dataOption, option } from '../options.ts'
+import { dataOption, option, serverOption } from '../options.ts'
 
 export function addKubeconfig(root: Command): void {
   const command = root
@@ -11,7 +11,7 @@ export function addKubeconfig(root: Command): void {
   const options = [
     dataOption(),
     option('--ttl <duration>', 'how long the credentials last, such as 1h or 30d', 'TTL'),
-    option('--server <url>', 'server URL to write', 'SERVER'),
+    serverOption('server URL to write'),
   ]
   for (const item of options) command.addOption(item)
   command

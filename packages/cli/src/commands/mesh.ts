@@ -1,6 +1,7 @@
 // The command lines of `podless mesh`. The work is in ../mesh/*, loaded when a command runs.
 
 import type { Command } from 'commander'
+import { hostAndPort, serverUrl } from '../option-values.ts'
 import { dataOption, option, outputOption } from '../options.ts'
 
 export function addMesh(root: Command): void {
@@ -79,8 +80,8 @@ function addPrepare(mesh: Command): void {
     .addOption(dataOption())
     .requiredOption('-o, --output <dir>', 'folder to write')
     .option('--from <source>', "file, folder or URL with Istio's CRDs (default: istioctl's own)")
-    .option('--server <url>', 'URL at which istiod reaches the server')
-    .option('--discovery-address <host:port>', 'where agents reach istiod')
+    .option('--server <url>', 'URL at which istiod reaches the server', serverUrl)
+    .option('--discovery-address <host:port>', 'where agents reach istiod', hostAndPort)
     .action(async (step, values) => {
       const { prepare } = await import('../mesh/prepare.ts')
       await prepare(step, values)

@@ -1,7 +1,14 @@
 // The command lines of `podless vm`. The work is in ../vm/*, loaded when a command runs.
 
 import type { Command, Option } from 'commander'
-import { dataOption, kubeconfigOption, option, outputOption, revisionOption } from '../options.ts'
+import {
+  dataOption,
+  kubeconfigOption,
+  option,
+  outputOption,
+  revisionOption,
+  serverOption,
+} from '../options.ts'
 
 export function addVm(root: Command): void {
   const vm = root.command('vm').description('the VMs of the mesh')
@@ -41,7 +48,7 @@ function addAdd(vm: Command): void {
   withOptions(command, [
     ...serverOptions(),
     namespaceOption(),
-    option('--server <url>', 'URL at which the VM reaches this server', 'SERVER'),
+    serverOption('URL at which the VM reaches this server'),
     option(
       '--token-ttl <duration>',
       "how long the VM's token for istiod lasts",

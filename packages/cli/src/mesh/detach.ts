@@ -3,19 +3,20 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CliError, EXIT } from '../exit.ts'
+import { makeDataFolder } from '../own-folder.ts'
 import { componentDisplay } from './component-table.ts'
 import { ourselves } from './components.ts'
 import { end, lastLines, launch } from './processes.ts'
 import { waitFor } from './readiness.ts'
 import { type MeshState, meshFolder, observed, readState } from './state-file.ts'
-import { type MeshUpOptions, makeFolder, refuseSecond } from './up.ts'
+import { type MeshUpOptions, refuseSecond } from './up.ts'
 
 const READY_MS_MAX = 300_000
 const LOG_LINES = 12
 
 export async function meshUpDetached(options: MeshUpOptions): Promise<void> {
   const folder = meshFolder(options.data)
-  await makeFolder(folder.data)
+  await makeDataFolder(folder.data)
   refuseSecond(folder)
   const logFile = join(folder.data, 'mesh-up.log')
   await rm(logFile, { force: true })

@@ -1,12 +1,13 @@
 // podless mesh prepare: the files with which istiod, then the demo VMs, start somewhere else, such as in containers.
 // Run by docker-compose.yml in the order of its services; both steps may be repeated.
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { CliError, EXIT } from '../exit.ts'
 import { readCrds } from '../istio/crd-source.ts'
 import { installInto } from '../istio/install.ts'
 import { createKubeconfig } from '../kubeconfig.ts'
+import { makeFolder } from '../own-folder.ts'
 import { openServer, type ServerClient } from '../server-client.ts'
 import { applyDemo, vmNames } from './demo-objects.ts'
 import { addDemoVm, demoBundle, ROOT_CERTIFICATE } from './demo-vm.ts'
@@ -35,7 +36,7 @@ export async function prepare(step: string, options: PrepareOptions): Promise<vo
       EXIT.usage,
       `${step} cannot be prepared; choose ${Object.keys(STEPS).join(' or ')}`,
     )
-  await mkdir(options.output, { recursive: true })
+  await outputFolder(options.output)
   const client = await openServer({ data: options.data })
   try {
     await chosen(client, options)
@@ -43,6 +44,17 @@ export async function prepare(step: string, options: PrepareOptions): Promise<vo
     client.close()
   }
   process.stdout.write(`wrote the files of ${step} to ${resolve(options.output)}\n`)
+}
+
+async function outputFolder(path: string): Promise<void> {
+  try {
+    await makeFolder(path)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new CliError(EXIT.cannotCreate, `--output ${path} cannot be made: ${why}`, {
+      cause: error,
+    })
+  }
 }
 
 /** CRDs, mesh config, demo Services, and istiod.kubeconfig. */
@@ -72,7 +84,7 @@ async function prepareVms(client: ServerClient, { data, output }: PrepareOptions
   for (const name of vmNames(DEMO_VMS)) {
     await addDemoVm(client, { data, name })
     const folder = join(output, name)
-    await mkdir(folder, { recursive: true })
+    await outputFolder(folder)
     for (const [file, text] of await demoBundle(client, name))
       await writeFile(join(folder, file), text, { mode: 0o600 })
   }

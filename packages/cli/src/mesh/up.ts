@@ -1,11 +1,12 @@
 // podless mesh up: a server, istiod and demo VMs on this machine, from nothing to the first mTLS request between two VMs.
 // Calls components.ts for what runs, supervisor.ts to run it, network.ts for the VMs' namespaces; leaves nothing behind.
 
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CliError, EXIT } from '../exit.ts'
 import { readCrds } from '../istio/crd-source.ts'
 import { installInto } from '../istio/install.ts'
+import { makeDataFolder } from '../own-folder.ts'
 import { objectPath, openServer, type ServerClient } from '../server-client.ts'
 import { joinLine } from '../vm/join-line.ts'
 import { WORKLOAD_ENTRIES } from '../vm/vm-objects.ts'
@@ -60,7 +61,7 @@ export async function meshUp(options: MeshUpOptions): Promise<void> {
   const folder = meshFolder(options.data)
   const programs = findPrograms(options)
   const crds = await readCrds(options.from)
-  await makeFolder(folder.data)
+  await makeDataFolder(folder.data)
   refuseSecond(folder)
   const run = new MeshRun({ folder, programs, display: componentDisplay(process.stdout) })
   const stop = new AbortController()
@@ -96,21 +97,6 @@ async function portOf(text: string): Promise<number> {
   if (!/^\d+$/.test(text) || port > 65_535)
     throw new CliError(EXIT.usage, `--port ${JSON.stringify(text)} is no port`)
   return port === 0 ? ((await freePorts(1))[0] ?? 0) : port
-}
-
-/** Only its owner may read keys. Throws a CliError that says why the folder cannot be used. */
-export async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
-    await chmod(path, 0o700)
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new CliError(
-      EXIT.cannotCreate,
-      `the data folder ${path} cannot be made: ${why}; give another with --data`,
-      { cause: error },
-    )
-  }
 }
 
 /** Throws when a mesh of this folder runs already. */

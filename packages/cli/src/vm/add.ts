@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net'
 import { VM, type VmRecord, vmRecord, vmSecret, vmSecretName } from '@podless/api'
+import { checkLabel, checkLabelValue, checkName } from '../checked-name.ts'
 import { parseDuration } from '../duration.ts'
 import { CliError, EXIT } from '../exit.ts'
 import type { OutputFormat } from '../output.ts'
@@ -32,6 +33,10 @@ export async function add(name: string, options: AddOptions): Promise<void> {
       EXIT.usage,
       `${JSON.stringify(name)} cannot name a VM; use up to 50 of a-z, 0-9 and -`,
     )
+  checkLabel('--namespace', options.namespace)
+  checkName('--group', options.group)
+  checkName('--service-account', options.serviceAccount)
+  checkLabelValue('--network', options.network)
   for (const key of ['address', 'istiodAddress'] as const) checkAddress(key, options[key])
   const ttlSeconds = parseDuration(options.joinTtl, '--join-ttl')
   const client = await openServer(options)

@@ -1,9 +1,10 @@
 // podless vm bundle: a VM's files as a folder, the same that `istioctl x workload entry configure` writes.
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseDuration } from '../duration.ts'
 import { CliError, EXIT } from '../exit.ts'
+import { makeFolder } from '../own-folder.ts'
 import { objectPath, openServer, type ServerClient } from '../server-client.ts'
 import { getVm, WORKLOAD_GROUPS } from './vm-objects.ts'
 
@@ -61,7 +62,7 @@ export async function readBundle(
 
 async function writeFiles(folder: string, files: ReadonlyMap<string, string>): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     for (const [file, text] of files)
       await writeFile(join(folder, file), text, { mode: file === TOKEN_FILE ? 0o600 : 0o644 })
   } catch (error) {
