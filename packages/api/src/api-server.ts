@@ -13,6 +13,7 @@ import {
 } from '@podless/storage'
 import { AdmissionChain } from './admission/chain.ts'
 import { defaultingSteps } from './admission/defaulting-steps.ts'
+import { mutatingPolicyStep } from './admission/mutating-policy.ts'
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts'
 import { resourceQuota } from './admission/resource-quota.ts'
 import { terminatingCrdStep } from './admission/terminating-crd.ts'
@@ -367,20 +368,23 @@ function admissionOf({ storage, objects, registry, webhooks: client, log }: Part
     const stored = await storage.get(keyOf(namespaces, '', name))
     return stored === undefined ? undefined : decodeStored(stored, namespaces)
   }
+  const policies = (kind: 'mutating' | 'validating') => ({
+    registry,
+    policies: () => objects.shared(webhooks(`${kind}admissionpolicies`)),
+    bindings: () => objects.shared(webhooks(`${kind}admissionpolicybindings`)),
+    namespace: (name: string) => objects.get(namespaces, '', name),
+    get: (resource: Resource, namespace: string, name: string) =>
+      objects.get(resource, namespace, name),
+    list: (resource: Resource, namespace: string) => objects.list(resource, namespace),
+  })
   return new AdmissionChain([
     terminatingCrdStep,
     namespaceLifecycle(getNamespace),
     ...defaultingSteps(objects, (group, resource) =>
       must(registry, { group, version: 'v1', resource }),
     ),
-    validatingPolicyStep({
-      registry,
-      policies: () => objects.shared(webhooks('validatingadmissionpolicies')),
-      bindings: () => objects.shared(webhooks('validatingadmissionpolicybindings')),
-      namespace: name => objects.get(namespaces, '', name),
-      get: (resource, namespace, name) => objects.get(resource, namespace, name),
-      list: (resource, namespace) => objects.list(resource, namespace),
-    }),
+    mutatingPolicyStep(policies('mutating')),
+    validatingPolicyStep(policies('validating')),
     webhookStep({
       client,
       registry,

@@ -13,8 +13,8 @@ export interface PolicyEnvironment {
   readonly deciding: Readonly<Record<string, CelVariable>>
   /** For texts: messages and audit annotations. */
   readonly telling: Readonly<Record<string, CelVariable>>
-  /** The programs behind `variables`; one that does not compile is absent. */
-  readonly programs: ReadonlyMap<string, CelProgram>
+  /** The programs behind `variables`; one that does not compile is undefined. */
+  readonly programs: ReadonlyMap<string, CelProgram | undefined>
 }
 
 /** `params` exists only where the policy has a paramKind. Each variable sees those before it. */
@@ -22,7 +22,7 @@ export function policyEnvironment(
   variables: readonly PolicyVariable[],
   options: { readonly hasParams: boolean },
 ): PolicyEnvironment {
-  const programs = new Map<string, CelProgram>()
+  const programs = new Map<string, CelProgram | undefined>()
   const base: Readonly<Record<string, CelVariable>> = {
     object: 'dyn',
     oldObject: 'dyn',
@@ -34,7 +34,7 @@ export function policyEnvironment(
   const deciding = (): Record<string, CelVariable> => ({ ...telling(), authorizer: 'dyn' })
   for (const { name, expression } of variables) {
     const compiled = compileCel(expression, { variables: deciding(), result: 'any' })
-    if (compiled.ok) programs.set(name, compiled.program)
+    programs.set(name, compiled.ok ? compiled.program : undefined)
   }
   return { deciding: deciding(), telling: telling(), programs }
 }

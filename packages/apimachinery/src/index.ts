@@ -24,6 +24,7 @@ export { type Applied, type ApplyRequest, applyConfiguration } from './managedfi
 export { FieldSet, printPath } from './managedfields/field-set.ts'
 export * from './managedfields/manager-name.ts'
 export { ManagedFieldsError, readManagers } from './managedfields/managers.ts'
+export { ConfigurationError, mergeConfiguration } from './managedfields/merge-configuration.ts'
 export { parentEntries, type ReplicasPaths, scaleEntries } from './managedfields/scale-owners.ts'
 export { trackUpdate, type UpdateToTrack } from './managedfields/track-update.ts'
 export type { OwnershipContext } from './managedfields/update.ts'

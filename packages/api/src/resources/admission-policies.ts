@@ -11,26 +11,25 @@ import {
   type KubeObject,
   notSupported,
   required,
-  validateLabelSelector,
 } from '@podless/apimachinery'
-import { type PolicyEnvironment, policyEnvironment } from '../policy-environment.ts'
+import type { PolicyEnvironment } from '../policy-environment.ts'
 import type { Resource } from '../resource.ts'
-import {
-  CATEGORIES,
-  conditionErrors,
-  defaultRules,
-  expressionErrors,
-  FAILURE_POLICIES,
-  GROUP,
-  MATCH_POLICIES,
-  oneOf,
-  ruleErrors,
-} from './admission-rules.ts'
+import { CATEGORIES, expressionErrors, FAILURE_POLICIES, GROUP, oneOf } from './admission-rules.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, NAME, textColumn } from './columns.ts'
 import {
+  bindingErrors,
+  constraintErrors,
+  defaultMatch,
+  environmentOf,
+  paramKindCell,
+  paramKindErrors,
+  paramRefCell,
+  policyConditionErrors,
+  variableErrors,
+} from './policy-rules.ts'
+import {
   ensureObject,
-  fillDefaults,
   fillEmpty,
   listAt,
   objectAt,
@@ -41,126 +40,89 @@ import {
 } from './reading.ts'
 
 const REASONS = ['Forbidden', 'Invalid', 'RequestEntityTooLarge']
-
-function defaultMatch(match: JsonObject): void {
-  fillEmpty(match, { matchPolicy: 'Equivalent' })
-  fillDefaults(match, { namespaceSelector: {}, objectSelector: {} })
-  defaultRules([...objectsAt(match, 'resourceRules'), ...objectsAt(match, 'excludeResourceRules')])
-}
-
-function matchErrors(match: JsonObject, path: string): FieldError[] {
-  const errors = [
-    ...oneOf(match, 'matchPolicy', MATCH_POLICIES, path),
-    ...validateLabelSelector(valueAt(match, 'namespaceSelector'), `${path}.namespaceSelector`),
-    ...validateLabelSelector(valueAt(match, 'objectSelector'), `${path}.objectSelector`),
-  ]
-  for (const list of ['resourceRules', 'excludeResourceRules']) {
-    objectsAt(match, list).forEach((rule, index) => {
-      errors.push(...ruleErrors(rule, `${path}.${list}[${index}]`))
-    })
-  }
-  return errors
-}
+const ANNOTATIONS_MAX = 20
+/** Shorter than an annotation's value may be, as expressions join texts. */
+const ANNOTATION_BYTES_MAX = 5 * 1024
 
 function validationErrors(
   validation: JsonObject,
   path: string,
   { deciding, telling }: PolicyEnvironment,
 ): FieldError[] {
-  const expression = textAt(validation, 'expression').trim()
-  const message = textAt(validation, 'messageExpression').trim()
-  const text = textAt(validation, 'message')
+  const expression = textAt(validation, 'expression')
   const errors =
-    expression === ''
+    expression.trim() === ''
       ? [required(`${path}.expression`, 'expression is not specified')]
       : expressionErrors(expression, `${path}.expression`, deciding)
-  if (message !== '') {
-    const at = `${path}.messageExpression`
-    errors.push(...expressionErrors(message, at, telling, 'string'))
+  const message = textAt(validation, 'messageExpression')
+  if (message.trim() !== '') {
+    errors.push(...expressionErrors(message, `${path}.messageExpression`, telling, 'string'))
+  } else if (message !== '') {
+    errors.push(invalidValue(`${path}.messageExpression`, message, NOT_EMPTY))
   }
-  if (text !== text.trim()) {
-    errors.push(
-      invalidValue(
-        `${path}.message`,
-        text,
-        'message must not contain leading or trailing whitespace',
-      ),
-    )
-  } else if (text.includes('\n')) {
-    errors.push(invalidValue(`${path}.message`, text, 'message must not contain line breaks'))
+  const text = textAt(validation, 'message')
+  if (text !== '' && text.trim() === '') {
+    errors.push(invalidValue(`${path}.message`, text, NOT_EMPTY))
+  } else if (/[\n\r]/.test(text.trim())) {
+    errors.push(invalidValue(`${path}.message`, text, 'must not contain line breaks'))
   }
   return [...errors, ...oneOf(validation, 'reason', REASONS, path)]
 }
 
-/** What expressions see after the first `count` variables. */
-function environmentOf(spec: JsonObject, count?: number): PolicyEnvironment {
-  const variables = objectsAt(spec, 'variables').slice(0, count)
-  const named = variables.map(variable => ({
-    name: textAt(variable, 'name'),
-    expression: textAt(variable, 'expression'),
-  }))
-  return policyEnvironment(named, { hasParams: isObject(spec.paramKind) })
+const NOT_EMPTY = 'must be non-empty if specified'
+
+function auditErrors(obj: KubeObject, { deciding }: PolicyEnvironment): FieldError[] {
+  const audits = objectsAt(obj, 'spec.auditAnnotations')
+  const errors: FieldError[] = []
+  if (audits.length > ANNOTATIONS_MAX) {
+    const detail = `must not have more than ${ANNOTATIONS_MAX} auditAnnotations`
+    errors.push(invalidValue('spec.auditAnnotations', [...audits], detail))
+  }
+  const keys = audits.map(audit => textAt(audit, 'key'))
+  audits.forEach((audit, index) => {
+    const path = `spec.auditAnnotations[${index}]`
+    const key = keys[index] ?? ''
+    errors.push(...auditKeyErrors(obj.metadata.name ?? '', key, `${path}.key`))
+    const value = textAt(audit, 'valueExpression')
+    const at = `${path}.valueExpression`
+    if (value.trim() === '') errors.push(required(at, 'valueExpression is not specified'))
+    else if (Buffer.byteLength(value.trim()) > ANNOTATION_BYTES_MAX) {
+      errors.push(required(at, `must not exceed ${ANNOTATION_BYTES_MAX} bytes in length`))
+    } else errors.push(...expressionErrors(value, at, deciding, 'any'))
+    if (keys.indexOf(key) < index) errors.push(duplicate(`${path}.key`, key))
+  })
+  return errors
 }
 
-function variableErrors(spec: JsonObject): FieldError[] {
-  const seen = new Set<string>()
-  return objectsAt(spec, 'variables').flatMap((variable, index) => {
-    const path = `spec.variables[${index}]`
-    const name = textAt(variable, 'name')
-    const errors: FieldError[] = []
-    if (name === '') errors.push(required(`${path}.name`, 'name is not specified'))
-    else if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-      errors.push(invalidValue(`${path}.name`, name, 'name is not a valid CEL identifier'))
-    }
-    if (seen.has(name)) errors.push(duplicate(`${path}.name`, name))
-    seen.add(name)
-    const expression = textAt(variable, 'expression').trim()
-    if (expression === '') {
-      return [...errors, required(`${path}.expression`, 'expression is not specified')]
-    }
-    return [
-      ...errors,
-      ...expressionErrors(
-        expression,
-        `${path}.expression`,
-        environmentOf(spec, index).deciding,
-        'any',
-      ),
-    ]
-  })
+function auditKeyErrors(policy: string, key: string, path: string): FieldError[] {
+  if (policy === '') return [invalidValue(path, key, 'requires metadata.name be non-empty')]
+  const full = `${policy}/${key}`
+  return isQualifiedName(full).map(text => invalidValue(path, full, text))
 }
 
 function policyErrors(obj: KubeObject): FieldError[] {
   const spec = objectAt(obj, 'spec')
   const environment = environmentOf(spec)
-  const errors = oneOf(spec, 'failurePolicy', FAILURE_POLICIES, 'spec')
-  const match = valueAt(spec, 'matchConstraints')
-  if (!isObject(match)) errors.push(required('spec.matchConstraints'))
-  else {
-    errors.push(...matchErrors(match, 'spec.matchConstraints'))
-    if (objectsAt(match, 'resourceRules').length === 0) {
-      errors.push(required('spec.matchConstraints.resourceRules'))
-    }
-  }
-  errors.push(...conditionErrors(spec, 'spec', environment.deciding), ...variableErrors(spec))
+  const errors = [
+    ...oneOf(spec, 'failurePolicy', FAILURE_POLICIES, 'spec'),
+    ...paramKindErrors(spec),
+    ...constraintErrors(spec),
+    ...policyConditionErrors(spec),
+    ...variableErrors(spec),
+  ]
   const validations = objectsAt(spec, 'validations')
-  const audits = objectsAt(spec, 'auditAnnotations')
-  if (validations.length + audits.length === 0) {
+  if (validations.length + listAt(spec, 'auditAnnotations').length === 0) {
     const detail = 'validations or auditAnnotations must contain at least one item'
-    errors.push(required('spec.validations', detail), required('spec.auditAnnotations', detail))
+    return [
+      ...errors,
+      required('spec.validations', detail),
+      required('spec.auditAnnotations', detail),
+    ]
   }
   validations.forEach((validation, index) => {
     errors.push(...validationErrors(validation, `spec.validations[${index}]`, environment))
   })
-  audits.forEach((audit, index) => {
-    const path = `spec.auditAnnotations[${index}]`
-    const key = textAt(audit, 'key')
-    errors.push(...isQualifiedName(key).map(text => invalidValue(`${path}.key`, key, text)))
-    const value = textAt(audit, 'valueExpression').trim()
-    const at = `${path}.valueExpression`
-    errors.push(...expressionErrors(value, at, environment.telling, 'any'))
-  })
-  return errors
+  return [...errors, ...auditErrors(obj, environment)]
 }
 
 export const validatingPolicies: Resource = builtin({
@@ -190,58 +152,30 @@ export const validatingPolicies: Resource = builtin({
       obj => listAt(obj, 'spec.validations').length,
       { type: 'integer' },
     ),
-    column('ParamKind', 'Where its parameters are.', obj => {
-      const kind = textAt(obj, 'spec.paramKind.kind')
-      return kind === '' ? '<unset>' : `${textAt(obj, 'spec.paramKind.apiVersion')}/${kind}`
-    }),
+    column('ParamKind', 'Where its parameters are.', obj => paramKindCell(objectAt(obj, 'spec'))),
     AGE,
   ],
 })
 
 const ACTIONS = ['Audit', 'Deny', 'Warn']
 
-function bindingErrors(obj: KubeObject): FieldError[] {
-  const errors: FieldError[] = []
+function validatingBindingErrors(obj: KubeObject): FieldError[] {
   const spec = objectAt(obj, 'spec')
-  const policy = textAt(spec, 'policyName')
-  if (policy === '') errors.push(required('spec.policyName'))
-  const param = valueAt(spec, 'paramRef')
-  if (isObject(param)) errors.push(...paramErrors(param))
-  const match = valueAt(spec, 'matchResources')
-  if (isObject(match)) errors.push(...matchErrors(match, 'spec.matchResources'))
+  const errors = bindingErrors(spec)
   const actions = textsAt(spec, 'validationActions')
   const path = 'spec.validationActions'
-  if (actions.length === 0) {
-    errors.push(required(path, 'at least one validation action is required'))
-  }
+  actions.forEach((action, index) => {
+    if (!ACTIONS.includes(action)) errors.push(notSupported(`${path}[${index}]`, action, ACTIONS))
+    if (actions.indexOf(action) < index) errors.push(duplicate(`${path}[${index}]`, action))
+  })
   if (actions.includes('Deny') && actions.includes('Warn')) {
     const detail =
       'must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)'
     errors.push(invalidValue(path, [...actions], detail))
   }
-  actions.forEach((action, index) => {
-    if (!ACTIONS.includes(action)) errors.push(notSupported(`${path}[${index}]`, action, ACTIONS))
-    if (actions.indexOf(action) < index) errors.push(duplicate(`${path}[${index}]`, action))
-  })
-  return errors
-}
-
-function paramErrors(param: JsonObject): FieldError[] {
-  const named = textAt(param, 'name') !== ''
-  const selected = isObject(param.selector)
-  const errors: FieldError[] = []
-  const path = 'spec.paramRef'
-  if (named === selected) {
-    const detail = 'name or selector must be specified'
-    errors.push(
-      named
-        ? { ...required(path, 'name and selector are mutually exclusive') }
-        : required(path, detail),
-    )
+  if (actions.length === 0) {
+    errors.push(required(path, 'at least one validation action is required'))
   }
-  if (textAt(param, 'parameterNotFoundAction') === '') {
-    errors.push(required(`${path}.parameterNotFoundAction`))
-  } else errors.push(...oneOf(param, 'parameterNotFoundAction', ['Allow', 'Deny'], path))
   return errors
 }
 
@@ -258,18 +192,13 @@ export const validatingBindings: Resource = builtin({
       const match = valueAt(obj, 'spec.matchResources')
       if (isObject(match)) defaultMatch(match)
     },
-    validate: bindingErrors,
-    validateUpdate: bindingErrors,
+    validate: validatingBindingErrors,
+    validateUpdate: validatingBindingErrors,
   },
   columns: [
     NAME,
     textColumn('PolicyName', 'spec.policyName', 'The policy it puts to work.'),
-    column('ParamRef', 'The parameters it uses.', obj => {
-      const name = textAt(obj, 'spec.paramRef.name')
-      if (name === '') return isObject(valueAt(obj, 'spec.paramRef.selector')) ? '*' : '<unset>'
-      const namespace = textAt(obj, 'spec.paramRef.namespace')
-      return namespace === '' ? name : `${namespace}/${name}`
-    }),
+    column('ParamRef', 'The parameters it uses.', obj => paramRefCell(objectAt(obj, 'spec'))),
     AGE,
   ],
 })

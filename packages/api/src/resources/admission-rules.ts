@@ -3,6 +3,7 @@
 
 import {
   type CelVariable,
+  type CompileOptions,
   compileCel,
   duplicate,
   type FieldError,
@@ -42,14 +43,14 @@ export function expressionErrors(
   expression: string,
   path: string,
   variables: Visible,
-  result: 'bool' | 'string' | 'any' = 'bool',
+  result: CompileOptions['result'] = 'bool',
 ): FieldError[] {
   if (expression.trim() === '') return [required(path)]
   const compiled = compileCel(expression, { variables: declared(variables), result })
   if (compiled.ok) return []
   const detail =
     compiled.reason === 'result-type'
-      ? `must evaluate to ${result}`
+      ? `must evaluate to ${result} but got ${compiled.error}`
       : `compilation failed: ${compiled.error}`
   return [invalidValue(path, expression, detail)]
 }

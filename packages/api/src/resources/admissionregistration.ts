@@ -28,6 +28,7 @@ import {
 } from './admission-rules.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, NAME } from './columns.ts'
+import { mutatingBindings, mutatingPolicies } from './mutating-admission-policies.ts'
 import {
   fillDefaults,
   fillEmpty,
@@ -158,6 +159,8 @@ const webhookConfiguration = (kind: string, mutating: boolean): Resource =>
 
 export const admissionregistrationResources: readonly Resource[] = [
   webhookConfiguration('MutatingWebhookConfiguration', true),
+  mutatingPolicies,
+  mutatingBindings,
   validatingPolicies,
   validatingBindings,
   webhookConfiguration('ValidatingWebhookConfiguration', false),

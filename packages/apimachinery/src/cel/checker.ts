@@ -46,6 +46,8 @@ interface Environment {
   readonly container?: string
   /** Whether elements of a list or map literal must be of one type. */
   readonly homogeneousLiterals: boolean
+  /** Types that expressions may construct objects of, beside those every expression knows. */
+  readonly constructed?: (name: string) => CelType | undefined
 }
 
 /** What a name or call was resolved to. */
@@ -156,7 +158,7 @@ class Checker {
         this.#references.set(expr.id, { kind: 'variable', name: `.${candidate}` })
         return variable
       }
-      const type = TYPE_NAMES.get(candidate)
+      const type = TYPE_NAMES.get(candidate) ?? this.#environment.constructed?.(candidate)
       if (type !== undefined) {
         this.#references.set(expr.id, { kind: 'type', type })
         return typeOfType(type)
@@ -336,14 +338,35 @@ class Checker {
     return mapOf(key, values ?? this.#newTypeVariable())
   }
 
-  /** Objects of libraries and schemas have no constructor. */
+  /** Objects of libraries and schemas have no constructor; those of patches do. */
   #checkStruct(expr: StructLiteral): CelType {
-    for (const field of expr.fields) this.check(field.value)
     const candidates = this.#candidates(expr.typeName)
+    const constructed = candidates
+      .map(name => this.#environment.constructed?.(name))
+      .find(type => type !== undefined)
+    if (constructed !== undefined) return this.#checkConstructed(expr, constructed)
+    for (const field of expr.fields) this.check(field.value)
     const known = candidates.map(name => TYPE_NAMES.get(name)).find(type => type !== undefined)
     return known === undefined
       ? this.#undeclared(expr, expr.typeName)
       : this.#report(expr, `'${known.name}' is not a message type`)
+  }
+
+  #checkConstructed(expr: StructLiteral, type: CelType): CelType {
+    this.#references.set(expr.id, { kind: 'type', type })
+    for (const { name, value, optional } of expr.fields) {
+      this.check(value)
+      const declared = type.declaration?.field?.(name)?.type
+      if (declared === undefined) {
+        this.#report(value, `undefined field '${name}'`)
+        continue
+      }
+      const given = this.#entryType(value, optional)
+      if (this.#assign(declared, given)) continue
+      const text = `expected type of field '${name}' is '${declared}' but provided type is '${given}'`
+      this.#report(value, text)
+    }
+    return type
   }
 
   #checkComprehension(expr: Comprehension): CelType {

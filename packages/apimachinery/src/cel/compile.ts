@@ -21,10 +21,11 @@ import type {
   Evaluation,
 } from './index.ts'
 import { InstantiationError, type Planned, plan } from './interpreter.ts'
-import { KUBERNETES_FUNCTIONS } from './libraries/registry.ts'
+import { KUBERNETES_FUNCTIONS, PATCH_FUNCTIONS } from './libraries/registry.ts'
 import { checkLiterals } from './literal-checks.ts'
 import { KUBERNETES_MACROS } from './macros.ts'
 import { parse } from './parser.ts'
+import { patchType } from './patch-types.ts'
 import { fromJson, fromSchema } from './schema-value.ts'
 import { Source } from './source.ts'
 import { CelError, CelOptional, type CelValue, NONE } from './value.ts'
@@ -36,6 +37,9 @@ interface Variable {
   /** Converts what is bound to it. */
   readonly read: (bound: JsonValue | CelFields | undefined) => CelValue
 }
+
+/** Results that only an expression with patch types can have. */
+const PATCH_RESULTS: ReadonlySet<CompileOptions['result']> = new Set(['Object', 'list(JSONPatch)'])
 
 /** Compiles an expression with the functions and macros Kubernetes offers. */
 export function compileCel(expression: string, options: CompileOptions): Compiled {
@@ -51,15 +55,17 @@ export function compileCel(expression: string, options: CompileOptions): Compile
   const source = new Source(expression)
   const parsed = parse(source, KUBERNETES_MACROS)
   if (source.failed) return { ok: false, reason: 'compilation', error: source.display() }
+  const makesPatch = PATCH_RESULTS.has(options.result)
   const checked = check(parsed, source, {
-    functions: KUBERNETES_FUNCTIONS,
+    functions: makesPatch ? PATCH_FUNCTIONS : KUBERNETES_FUNCTIONS,
     variables: new Map(variables.map(({ name, type }) => [name, type])),
     homogeneousLiterals: false,
+    ...(makesPatch ? { constructed: patchType } : {}),
   })
   if (!source.failed) checkLiterals(checked, source)
   if (source.failed) return { ok: false, reason: 'compilation', error: source.display() }
   const type = checked.types[checked.expr.id]
-  if (options.result !== 'any' && type?.kind !== options.result) {
+  if (options.result !== 'any' && String(type) !== options.result) {
     return { ok: false, reason: 'result-type', error: String(type) }
   }
   return makeProgram(checked, variables)

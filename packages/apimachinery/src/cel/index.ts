@@ -38,7 +38,8 @@ export interface CelSchemaVariable {
  * `variables`.
  */
 export interface CelFieldsVariable {
-  readonly fields: ReadonlyMap<string, CelProgram>
+  /** undefined where the program did not compile: anything may be expected of it. */
+  readonly fields: ReadonlyMap<string, CelProgram | undefined>
 }
 
 /** What is bound to a CelFieldsVariable. A field that fails is an error where it is read. */
@@ -48,8 +49,11 @@ export type CelVariable = SchemaNode | CelSchemaVariable | CelFieldsVariable | C
 
 export interface CompileOptions {
   readonly variables: Readonly<Record<string, CelVariable>>
-  /** The type the expression must have; 'any' accepts all. */
-  readonly result: 'bool' | 'string' | 'any'
+  /**
+   * The type the expression must have; 'any' accepts all. Those of the last two may construct
+   * Object{...} and JSONPatch{...}, which no other expression knows.
+   */
+  readonly result: 'bool' | 'string' | 'any' | 'Object' | 'list(JSONPatch)'
 }
 
 /**
@@ -118,4 +122,6 @@ export const RUNTIME_COST_BUDGET = 10_000_000
 
 export { compileCel } from './compile.ts'
 export { schemaCardinality } from './declaration.ts'
+export { misnamedObjects } from './patch-types.ts'
 export { stringsOf } from './strings.ts'
+export { NotJsonError, toJson } from './to-json.ts'

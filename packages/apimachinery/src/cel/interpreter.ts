@@ -9,6 +9,7 @@ import {
   isBind,
   type ListLiteral,
   type MapLiteral,
+  type StructLiteral,
 } from './ast.ts'
 import { callCost } from './call-cost.ts'
 import type { Checked, Reference } from './checker.ts'
@@ -24,6 +25,7 @@ import { growing, iterateOne, iterateTwo, lazily, readSlot } from './fold.ts'
 import type { Evaluator, Frame } from './frame.ts'
 import type { Overload } from './function.ts'
 import { CONVERSION_NAMES } from './libraries/conversions.ts'
+import { patchObject } from './patch-types.ts'
 import { checkQualifier, qualify, qualifyIfPresent, testPresence } from './qualify.ts'
 import { compileRegex } from './regex.ts'
 import {
@@ -42,6 +44,7 @@ import {
 /** Cost units of building aggregates. Ref: cel-go/common/cost.go */
 const LIST_COST = 10
 const MAP_COST = 30
+const STRUCT_COST = 40
 
 /** Thrown while a program is made, by a conversion of a literal that can not succeed. */
 export class InstantiationError extends Error {
@@ -92,6 +95,8 @@ class Planner {
         return this.#list(expr)
       case 'map':
         return this.#map(expr)
+      case 'struct':
+        return { run: this.#struct(expr) }
       case 'comprehension':
         return { run: isBind(expr) ? this.#bind(expr) : this.#fold(expr) }
       case 'ident':
@@ -358,6 +363,25 @@ class Planner {
       return map
     }
     return { run }
+  }
+
+  #struct(expr: StructLiteral): Evaluator {
+    const reference = this.#references.get(expr.id)
+    if (reference?.kind !== 'type') throw new InstantiationError(`unsupported expr: ${expr.kind}`)
+    const { type } = reference
+    const members = expr.fields.map(field => ({ ...field, run: this.plan(field.value).run }))
+    return frame => {
+      const fields = new Map<string, CelValue>()
+      for (const { name, optional, run } of members) {
+        const value = run(frame)
+        if (value instanceof CelError) return value
+        if (!optional) fields.set(name, value)
+        else if (!(value instanceof CelOptional)) return notOptional(`entry '${name}'`, value)
+        else if (value.value !== undefined) fields.set(name, value.value)
+      }
+      frame.charge(STRUCT_COST)
+      return patchObject(type, fields)
+    }
   }
 
   #bind(expr: Comprehension): Evaluator {

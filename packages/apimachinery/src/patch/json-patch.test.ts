@@ -103,33 +103,37 @@ test('applyJsonPatch allocates an address as istiod does, with and without a sta
 
 const FAILURES: [doc: JsonValue, operation: JsonObject, message: string][] = [
   [{ a: 1 }, { op: 'test', path: '/a', value: 2 }, 'testing value /a failed: test failed'],
-  [{}, { op: 'remove', path: '/a' }, 'Unable to remove nonexistent key: a: missing value'],
+  [
+    {},
+    { op: 'remove', path: '/a' },
+    "error in remove for path: '/a': Unable to remove nonexistent key: a: missing value",
+  ],
   [{}, { op: 'frobnicate', path: '/a' }, 'Unexpected kind: frobnicate'],
   [{}, { path: '/a' }, 'Unexpected kind: unknown'],
   [
     [],
     { op: 'add', path: '/1', value: 0 },
-    'Unable to access invalid index: 1: invalid index referenced',
+    "error in add for path: '/1': Unable to access invalid index: 1: invalid index referenced",
   ],
   [
     [1],
     { op: 'remove', path: '/-2' },
-    'Unable to access invalid index: -2: invalid index referenced',
+    "error in remove for path: '/-2': Unable to access invalid index: -2: invalid index referenced",
   ],
   [
     {},
     { op: 'add', path: '', value: {} },
-    'add operation does not apply: doc is missing path: : missing value',
+    'add operation does not apply: doc is missing path: "": missing value',
   ],
   [
     { a: null },
     { op: 'add', path: '/a/b', value: 1 },
-    'add operation does not apply: doc is missing path: /a/b: missing value',
+    'add operation does not apply: doc is missing path: "/a/b": missing value',
   ],
   [
     {},
     { op: 'move', from: '/a', path: '/b' },
-    'Unable to remove nonexistent key: a: missing value',
+    "error in move for path: 'a': Unable to remove nonexistent key: a: missing value",
   ],
 ]
 for (const [doc, operation, message] of FAILURES) {

@@ -137,12 +137,14 @@ class Run {
 
   private add(operation: JsonObject): void {
     const { container, key } = this.find(operation, 'path', 'add', 'path')
-    addAt(container, key, cloneJson(operation.value ?? null))
+    at('add for path', operation.path, () =>
+      addAt(container, key, cloneJson(operation.value ?? null)),
+    )
   }
 
   private remove(operation: JsonObject): void {
     const { container, key } = this.find(operation, 'path', 'remove', 'path')
-    removeAt(container, key)
+    at('remove for path', operation.path, () => removeAt(container, key))
   }
 
   private replace(operation: JsonObject): void {
@@ -163,10 +165,10 @@ class Run {
 
   private move(operation: JsonObject): void {
     const from = this.find(operation, 'from', 'move', 'from path')
-    const value = getAt(from.container, from.key)
-    removeAt(from.container, from.key)
+    const value = at('move for path', from.key, () => getAt(from.container, from.key))
+    at('move for path', from.key, () => removeAt(from.container, from.key))
     const to = this.find(operation, 'path', 'move', 'destination path')
-    addAt(to.container, to.key, value ?? null)
+    at('move for path', operation.path, () => addAt(to.container, to.key, value ?? null))
   }
 
   private test(operation: JsonObject): void {
@@ -218,10 +220,23 @@ class Run {
     let container: JsonValue | undefined = key === undefined ? undefined : this.root
     for (const segment of segments) container = step(container, segment)
     if (key === undefined || container === null || typeof container !== 'object') {
-      const message = `${op} operation does not apply: doc is missing ${what}: ${pointer}: missing value`
+      const shown = op === 'add' || op === 'remove' ? `"${pointer}"` : pointer
+      const message = `${op} operation does not apply: doc is missing ${what}: ${shown}: missing value`
       throw new PatchError('missing', message)
     }
     return { container, key }
+  }
+}
+
+/** Does a part of an operation; what goes wrong in it is told with the place. */
+function at<T>(what: string, place: JsonValue | undefined, part: () => T): T {
+  try {
+    return part()
+  } catch (error) {
+    if (!(error instanceof PatchError)) throw error
+    throw new PatchError(error.code, `error in ${what}: '${place}': ${error.message}`, {
+      cause: error,
+    })
   }
 }
 

@@ -4,6 +4,7 @@
 import { FunctionSet, type Library } from '../function.ts'
 import { AUTHORIZATION } from './authorizer.ts'
 import { CONVERSIONS } from './conversions.ts'
+import { JSON_PATCHES } from './json-patch.ts'
 import { KUBERNETES_LISTS, LISTS, MAP_INSERTION, SETS } from './lists.ts'
 import { NAMED_FORMATS } from './named-format.ts'
 import { NETWORK } from './network.ts'
@@ -36,3 +37,6 @@ export const KUBERNETES_LIBRARIES: readonly Library[] = [
 
 /** Functions are read from these tables when an expression first names them. */
 export const KUBERNETES_FUNCTIONS = new FunctionSet(KUBERNETES_LIBRARIES)
+
+/** What expressions that make patches may call. */
+export const PATCH_FUNCTIONS = new FunctionSet([...KUBERNETES_LIBRARIES, JSON_PATCHES])

@@ -1,0 +1,164 @@
+// MutatingAdmissionPolicies and their bindings. Part of admissionregistration.ts; their expressions compile on write.
+// Ref: kubernetes/pkg/apis/admissionregistration/validation ValidateMutatingAdmissionPolicy
+
+import {
+  type FieldError,
+  invalidValue,
+  isObject,
+  type JsonObject,
+  type KubeObject,
+  notSupported,
+  required,
+} from '@podless/apimachinery'
+import type { PolicyEnvironment } from '../policy-environment.ts'
+import type { Resource } from '../resource.ts'
+import { CATEGORIES, expressionErrors, FAILURE_POLICIES, GROUP, oneOf } from './admission-rules.ts'
+import { builtin } from './builtin.ts'
+import { AGE, column, NAME, textColumn } from './columns.ts'
+import {
+  bindingErrors,
+  constraintErrors,
+  defaultMatch,
+  environmentOf,
+  paramKindCell,
+  paramKindErrors,
+  paramRefCell,
+  policyConditionErrors,
+  variableErrors,
+} from './policy-rules.ts'
+import {
+  ensureObject,
+  fillEmpty,
+  listAt,
+  objectAt,
+  objectsAt,
+  textAt,
+  textsAt,
+  valueAt,
+} from './reading.ts'
+
+/** A deletion has no object to change. */
+const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'UPDATE']
+const REINVOCATION_POLICIES = ['IfNeeded', 'Never']
+
+/** The field that each type of patch has its expression in, and what that must evaluate to. */
+const PATCHES = {
+  ApplyConfiguration: { field: 'applyConfiguration', result: 'Object' },
+  JSONPatch: { field: 'jsonPatch', result: 'list(JSONPatch)' },
+} as const
+
+const isPatchType = (type: string): type is keyof typeof PATCHES => Object.hasOwn(PATCHES, type)
+
+function operationErrors(match: JsonObject, path: string): FieldError[] {
+  return objectsAt(match, 'resourceRules')
+    .flatMap(rule => textsAt(rule, 'operations'))
+    .filter(operation => !OPERATIONS.includes(operation))
+    .map(operation => notSupported(`${path}.resourceRules.operations`, operation, OPERATIONS))
+}
+
+function mutationErrors(
+  mutation: JsonObject,
+  path: string,
+  { deciding }: PolicyEnvironment,
+): FieldError[] {
+  const type = textAt(mutation, 'patchType')
+  if (type === '') return [required(`${path}.patchType`)]
+  if (!isPatchType(type)) {
+    return [notSupported(`${path}.patchType`, type, Object.keys(PATCHES))]
+  }
+  const { field, result } = PATCHES[type]
+  const given = mutation[field]
+  const at = `${path}.${field}`
+  const errors: FieldError[] = []
+  if (!isObject(given)) errors.push(required(at, `must be specified when patchType is ${type}`))
+  else {
+    const expression = textAt(given, 'expression').trim()
+    errors.push(...expressionErrors(expression, `${at}.expression`, deciding, result))
+  }
+  const other = type === 'JSONPatch' ? 'applyConfiguration' : 'jsonPatch'
+  if (mutation[other] !== undefined) {
+    const detail = `must not be specified when patchType is ${type}`
+    errors.push(invalidValue(`${path}.${other}`, `{${other}}`, detail))
+  }
+  return errors
+}
+
+function policyErrors(obj: KubeObject): FieldError[] {
+  const spec = objectAt(obj, 'spec')
+  const environment = environmentOf(spec)
+  const errors = [
+    ...oneOf(spec, 'failurePolicy', FAILURE_POLICIES, 'spec'),
+    ...paramKindErrors(spec),
+    ...constraintErrors(spec),
+    ...operationErrors(objectAt(spec, 'matchConstraints'), 'spec.matchConstraints'),
+    ...policyConditionErrors(spec),
+    ...variableErrors(spec),
+  ]
+  const mutations = objectsAt(spec, 'mutations')
+  if (mutations.length === 0) {
+    errors.push(required('spec.mutations', 'mutations must contain at least one item'))
+  }
+  mutations.forEach((mutation, index) => {
+    errors.push(...mutationErrors(mutation, `spec.mutations[${index}]`, environment))
+  })
+  if (textAt(spec, 'reinvocationPolicy') === '') errors.push(required('spec.reinvocationPolicy'))
+  return [...errors, ...oneOf(spec, 'reinvocationPolicy', REINVOCATION_POLICIES, 'spec')]
+}
+
+export const mutatingPolicies: Resource = builtin({
+  group: GROUP,
+  kind: 'MutatingAdmissionPolicy',
+  plural: 'mutatingadmissionpolicies',
+  categories: CATEGORIES,
+  namespaced: false,
+  strategy: {
+    hasGeneration: true,
+    allowUnconditionalUpdate: false,
+    default: obj => {
+      const spec = ensureObject(obj, 'spec')
+      fillEmpty(spec, { failurePolicy: 'Fail' })
+      const match = spec.matchConstraints
+      if (isObject(match)) defaultMatch(match)
+    },
+    validate: policyErrors,
+    validateUpdate: policyErrors,
+  },
+  columns: [
+    NAME,
+    column('Mutations', 'How many changes it makes.', obj => listAt(obj, 'spec.mutations').length, {
+      type: 'integer',
+    }),
+    column('ParamKind', 'Where its parameters are.', obj => paramKindCell(objectAt(obj, 'spec'))),
+    AGE,
+  ],
+})
+
+function mutatingBindingErrors(obj: KubeObject): FieldError[] {
+  const spec = objectAt(obj, 'spec')
+  const match = objectAt(spec, 'matchResources')
+  return [...bindingErrors(spec), ...operationErrors(match, 'spec.matchResources')]
+}
+
+export const mutatingBindings: Resource = builtin({
+  group: GROUP,
+  kind: 'MutatingAdmissionPolicyBinding',
+  plural: 'mutatingadmissionpolicybindings',
+  categories: CATEGORIES,
+  namespaced: false,
+  strategy: {
+    hasGeneration: true,
+    allowUnconditionalUpdate: false,
+    default: obj => {
+      const match = valueAt(obj, 'spec.matchResources')
+      if (isObject(match)) defaultMatch(match)
+    },
+    validate: mutatingBindingErrors,
+    validateUpdate: mutatingBindingErrors,
+  },
+  columns: [
+    NAME,
+    textColumn('PolicyName', 'spec.policyName', 'The policy it puts to work.'),
+    column('ParamRef', 'The parameters it uses.', obj => paramRefCell(objectAt(obj, 'spec'))),
+    AGE,
+  ],
+})
