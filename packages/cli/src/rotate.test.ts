@@ -122,6 +122,8 @@ test('after the overlap the old authority counts no more', async t => {
   server.reloadTrust(trust.tls)
   assert.equal(trust.pki.chain, '')
   assert.equal(trust.pki.bundle, trust.pki.authority.certificate)
+  await assert.rejects(old.send(WHO), 'its open connection has ended')
+  old.close()
   await assert.rejects(old.send(WHO), /certificate/)
 })
 

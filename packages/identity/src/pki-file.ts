@@ -1,6 +1,7 @@
 // The files of DIR/pki: read whole or not there, written whole or not at all, 0600. Called by ca.ts and rotation.ts.
 
-import { open, readFile, rename } from 'node:fs/promises'
+import { open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 
 /** A folder of keys that cannot be used as it is: half of it is missing, or it is not ours to read. */
 export class PkiError extends Error {
@@ -17,12 +18,19 @@ export async function readPkiFile(path: string): Promise<string | undefined> {
   }
 }
 
-/** Durable and atomic: a crash leaves the old file or the new one. */
+/**
+ * Durable and atomic: a crash leaves the old file or the new one. It belongs to the owner of its folder: what root rotates,
+ * a server that is not root has to read.
+ */
 export async function writePkiFile(path: string, text: string): Promise<void> {
   const temporary = `${path}.${process.pid}.new`
-  const file = await open(temporary, 'w', 0o600)
+  const { uid, gid } = await stat(dirname(path))
+  await rm(temporary, { force: true })
+  // Never through a link that the folder's owner has put there for root to follow.
+  const file = await open(temporary, 'wx', 0o600)
   try {
     await file.chmod(0o600)
+    if (process.geteuid?.() === 0) await file.chown(uid, gid)
     await file.writeFile(text)
     await file.sync()
   } finally {
