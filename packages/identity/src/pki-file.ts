@@ -1,6 +1,7 @@
 // The files of DIR/pki: read whole or not there, written whole or not at all, 0600. Called by ca.ts and rotation.ts.
 
-import { open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { open, readFile, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** A folder of keys that cannot be used as it is: half of it is missing, or it is not ours to read. */
@@ -23,10 +24,9 @@ export async function readPkiFile(path: string): Promise<string | undefined> {
  * a server that is not root has to read.
  */
 export async function writePkiFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}.new`
+  // Never a file or a link that the folder's owner has put there for root to write through.
+  const temporary = `${path}.${randomUUID()}.new`
   const { uid, gid } = await stat(dirname(path))
-  await rm(temporary, { force: true })
-  // Never through a link that the folder's owner has put there for root to follow.
   const file = await open(temporary, 'wx', 0o600)
   try {
     await file.chmod(0o600)
