@@ -74,7 +74,7 @@ const TYPE_META: JsonObject = {
 function customSchema(resource: Resource): JsonObject {
   const own = publish(
     cloneJson(resource.openApiSchema ?? { 'x-kubernetes-preserve-unknown-fields': true }),
-  ) as JsonObject
+  )
   const properties: JsonObject = {
     ...(isObject(own.properties) ? own.properties : {}),
     ...TYPE_META,
@@ -88,28 +88,41 @@ function customSchema(resource: Resource): JsonObject {
   schema['x-kubernetes-group-version-kind'] = [
     { group: gvr.group, version: gvr.version, kind: names.kind },
   ]
-  if (resource.selectableFields.size > 0) {
-    schema['x-kubernetes-selectable-fields'] = [...resource.selectableFields.keys()].map(
-      fieldPath => ({ fieldPath }),
-    )
-  }
-  return schema
+  return { ...schema, ...selectableFields(resource) }
 }
 
-/** Lists with one key get the merge key that strategic merge in clients looks for; embedded resources get their fields. */
-function publish(value: JsonValue | undefined): JsonValue | undefined {
-  if (Array.isArray(value)) return value.map(item => publish(item) as JsonValue)
-  if (!isObject(value)) return value
+function selectableFields({ selectableFields }: Resource): JsonObject {
+  if (selectableFields.size === 0) return {}
+  const paths = [...selectableFields.keys()].map(fieldPath => ({ fieldPath }))
+  return { 'x-kubernetes-selectable-fields': paths }
+}
+
+/** What a schema leaves to its marks is said: both types of an int-or-string, the fields of an embedded object. */
+function publish(schema: JsonObject): JsonObject {
   const out: JsonObject = {}
-  for (const [key, item] of Object.entries(value)) {
-    out[key] = key === 'default' || key === 'enum' || key === 'example' ? item : publish(item)
+  for (const [key, item] of Object.entries(schema)) {
+    if (key === 'properties' && isObject(item)) out.properties = publishEach(item)
+    else if ((key === 'items' || key === 'additionalProperties') && isObject(item))
+      out[key] = publish(item)
+    else out[key] = item
   }
-  const keys = value['x-kubernetes-list-map-keys']
-  if (Array.isArray(keys) && keys.length === 1) out['x-kubernetes-patch-merge-key'] = keys[0]!
-  if (value['x-kubernetes-embedded-resource'] === true)
+  if (schema['x-kubernetes-int-or-string'] === true && schema.allOf === undefined)
+    out.anyOf ??= [{ type: 'integer' }, { type: 'string' }]
+  if (schema['x-kubernetes-embedded-resource'] === true) {
     out.properties = withTypeMeta(out.properties)
+    const required = Array.isArray(schema.required) ? schema.required : []
+    out.required = [...new Set([...required, 'kind', 'apiVersion'])]
+  }
   return out
 }
+
+const publishEach = (properties: JsonObject): JsonObject =>
+  Object.fromEntries(
+    Object.entries(properties).map(([name, schema]) => [
+      name,
+      isObject(schema) ? publish(schema) : schema,
+    ]),
+  )
 
 function withTypeMeta(properties: JsonValue | undefined): JsonObject {
   return {
@@ -132,5 +145,6 @@ function customListSchema(resource: Resource): JsonObject {
     'x-kubernetes-group-version-kind': [
       { group: gvr.group, version: gvr.version, kind: names.listKind },
     ],
+    ...selectableFields(resource),
   }
 }

@@ -1,26 +1,28 @@
 // OpenAPI v3 per group version and v2 on request, as views of the registry. Nothing is built for groups nobody asks about.
-// Called by pages.ts; calls openapi-paths.ts and openapi-schemas.ts. Ref: kube-openapi/pkg/{handler3,builder3}
+// Called by pages.ts; calls openapi-paths.ts, openapi-schemas.ts and openapi-v2.ts. Ref: kube-openapi/pkg/{handler3,builder3}
 
 import { createHash } from 'node:crypto'
-import {
-  type GroupVersion,
-  isObject,
-  type JsonObject,
-  type JsonValue,
-  notAcceptable,
-} from '@podless/apimachinery'
+import { type GroupVersion, type JsonObject, notAcceptable } from '@podless/apimachinery'
 import { type Incoming, jsonReply, type Reply, textReply } from '../exchange.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
 import { versionInfo } from '../version.ts'
 import { byVersionPriority } from './discovery.ts'
 import { pathsOf } from './openapi-paths.ts'
-import { schemasOf } from './openapi-schemas.ts'
+import { schemaName, schemasOf } from './openapi-schemas.ts'
+import { definitionsToV2, pathsToV2 } from './openapi-v2.ts'
 
 interface Document {
   readonly resources: string
   readonly hash: string
   readonly bytes: string
+}
+
+const BEARER_TOKEN: JsonObject = {
+  type: 'apiKey',
+  description: 'Bearer Token authentication',
+  name: 'authorization',
+  in: 'header',
 }
 
 const pathOf = ({ group, version }: GroupVersion): string =>
@@ -74,10 +76,21 @@ export class OpenApi {
     const definitions: JsonObject = {}
     const paths: JsonObject = {}
     for (const resources of this.#byPath().values()) {
-      Object.assign(definitions, asV2(schemasOf(resources)))
-      Object.assign(paths, asV2(pathsOf(resources)))
+      const custom = new Set(resources.filter(({ crd }) => crd !== undefined).map(schemaName))
+      Object.assign(
+        definitions,
+        definitionsToV2(schemasOf(resources), name => custom.has(name)),
+      )
+      Object.assign(paths, pathsToV2(pathsOf(resources)))
     }
-    return jsonReply(200, { swagger: '2.0', info: info(), paths, definitions })
+    return jsonReply(200, {
+      swagger: '2.0',
+      info: info(),
+      paths,
+      definitions,
+      securityDefinitions: { BearerToken: BEARER_TOKEN },
+      security: [{ BearerToken: [] }],
+    })
   }
 
   #byPath(): ReadonlyMap<string, readonly Resource[]> {
@@ -108,14 +121,7 @@ export class OpenApi {
       paths: pathsOf(resources),
       components: {
         schemas: schemasOf(resources),
-        securitySchemes: {
-          BearerToken: {
-            type: 'apiKey',
-            description: 'Bearer Token authentication',
-            name: 'authorization',
-            in: 'header',
-          },
-        },
+        securitySchemes: { BearerToken: BEARER_TOKEN },
       },
     })
     const made: Document = { resources: path, hash, bytes }
@@ -151,20 +157,4 @@ function hashOf(resource: Resource): string {
   const made = createHash('sha512').update(text).digest('hex')
   resourceHashes.set(resource, made)
   return made
-}
-
-/** v3 JSON rewritten for v2: references move, and what v2 cannot say is left out. */
-function asV2<T extends JsonValue | undefined>(value: T): T {
-  if (Array.isArray(value)) return value.map(item => asV2(item)) as T
-  if (!isObject(value)) return value
-  const out: JsonObject = {}
-  for (const [key, item] of Object.entries(value)) {
-    if (key === 'anyOf' || key === 'oneOf' || key === 'not' || key === 'nullable') continue
-    if (key === 'allOf' && Array.isArray(item) && item.length === 1)
-      Object.assign(out, asV2(item[0] as JsonObject))
-    else if (key === '$ref')
-      out.$ref = String(item).replace('#/components/schemas/', '#/definitions/')
-    else out[key] = asV2(item)
-  }
-  return out as T
 }
