@@ -1,5 +1,6 @@
 // The keys and certificates a running server goes by, and their change without a restart: when a file of DIR/pki changes,
-// when a key in it comes to its end, on SIGHUP and once a day the folder is read again. Called by up.ts; calls identity for the files and the server to take them up.
+// when a key in it comes to its end, on SIGHUP and once a day the folder is read again. Called by up.ts; calls identity for
+// the files and the server to take them up.
 
 import { join } from 'node:path'
 import type { ApiServer, Log, TlsMaterial } from '@podless/api'
@@ -88,7 +89,10 @@ export async function openTrust(options: TrustOptions): Promise<Trust> {
   return trust
 }
 
-/** Reloads on changes, at the end of a key, on SIGHUP and daily until the function it returns is called. `onReload` runs after each. */
+/**
+ * Reloads on changes, at the end of a key, on SIGHUP and daily until the function it returns is called. `onReload` runs
+ * after each.
+ */
 export function followTrust(options: {
   readonly trust: Trust
   readonly server: Pick<ApiServer, 'reloadTrust'>
