@@ -27,17 +27,9 @@ import { BootstrapTokens } from './auth/bootstrap-token.ts'
 import type { JwtAuthenticators } from './auth/jwt-authenticators.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { ServerConfig } from './config.ts'
-import { startBootstrapTokenCleaner } from './controllers/bootstrap-token-cleaner.ts'
-import { startCertificateRequestCleaner } from './controllers/certificate-request-cleaner.ts'
-import { startCertificateSigner } from './controllers/certificate-signer.ts'
-import { startCrdController } from './controllers/crd.ts'
-import { startGarbageCollector } from './controllers/garbage-collector.ts'
 import type { Loop } from './controllers/loop.ts'
-import { startNamespaceController } from './controllers/namespace.ts'
 import { Objects } from './controllers/objects.ts'
-import { startResourceQuotas } from './controllers/resource-quota.ts'
-import { startRoleAggregation } from './controllers/role-aggregation.ts'
-import { startServiceAccountTokens } from './controllers/service-account-token.ts'
+import { startLoops, startTrustLoops } from './controllers/start-loops.ts'
 import { normalizeObject } from './decode.ts'
 import { Discovery } from './discovery/discovery.ts'
 import { OpenApi } from './discovery/openapi.ts'
@@ -152,7 +144,8 @@ async function startBehind(
   const webhooks = webhookClient(config, objects, registry)
   const addresses = new ClusterIpAllocator(config.serviceClusterIpRange, randomBelow)
   const authorizer = new RbacAuthorizer()
-  const resourceOf = (gvr: GroupVersionResource): Resource => must(registry, gvr)
+  const resourceOf = ({ group, resource }: GroupVersionResource): Resource =>
+    registry.builtin(group, resource)
   feed({ cacher, resourceOf, addresses, authorizer, log, onFatal })
 
   const advertised = (): string => config.advertise ?? `${reachable(config.bind)}:${listener.port}`
@@ -173,8 +166,8 @@ async function startBehind(
   })
 
   await bootstrap({ objects, serverAddress: addresses.serverAddress, port: listener.port })
-  const trusting = startTrustLoops(options, objects, registry)
-  const loops = [...startLoops(options, objects, registry, webhooks), ...trusting]
+  const trusting = startTrustLoops({ ...options, objects, registry })
+  const loops = [...startLoops({ ...options, objects, registry, webhooks }), ...trusting]
   behind.loops = loops
   // Everything stored before this start is served before the first client connects.
   await Promise.all(loops.map(loop => loop.idle()))
@@ -270,7 +263,7 @@ function chainState(parts: Parts): ChainState {
       vms: new VmPages({
         services,
         objects: parts.objects,
-        secrets: core(registry, 'secrets'),
+        secrets: registry.builtin('', 'secrets'),
         get rootCa() {
           return parts.rootCa()
         },
@@ -331,7 +324,7 @@ function servicesOf({
       lookup,
       now,
       others: [
-        new BootstrapTokens({ objects, secrets: core(registry, 'secrets'), now }),
+        new BootstrapTokens({ objects, secrets: registry.builtin('', 'secrets'), now }),
         ...(issuers === undefined ? [] : [issuers]),
       ],
     }),
@@ -342,26 +335,22 @@ function servicesOf({
 
 /** Calls webhooks of admission and conversion, wherever their Services can be reached. */
 function webhookClient(config: ServerConfig, objects: Objects, registry: Registry): WebhookClient {
-  const slices = must(registry, {
-    group: 'discovery.k8s.io',
-    version: 'v1',
-    resource: 'endpointslices',
-  })
+  const slices = registry.builtin('discovery.k8s.io', 'endpointslices')
   return new WebhookClient(config.serviceResolver, {
-    service: (namespace, name) => objects.get(core(registry, 'services'), namespace, name),
+    service: (namespace, name) => objects.get(registry.builtin('', 'services'), namespace, name),
     endpointSlices: namespace => objects.list(slices, namespace),
-    endpoints: (namespace, name) => objects.get(core(registry, 'endpoints'), namespace, name),
+    endpoints: (namespace, name) => objects.get(registry.builtin('', 'endpoints'), namespace, name),
   })
 }
 
 function admissionOf({ storage, objects, registry, webhooks: client, log }: Parts): AdmissionChain {
   const webhooks = (resource: string): Resource =>
-    must(registry, { group: 'admissionregistration.k8s.io', version: 'v1', resource })
+    registry.builtin('admissionregistration.k8s.io', resource)
   const kinds = {
     mutating: webhooks('mutatingwebhookconfigurations'),
     validating: webhooks('validatingwebhookconfigurations'),
   }
-  const namespaces = core(registry, 'namespaces')
+  const namespaces = registry.builtin('', 'namespaces')
   const getNamespace = async (name: string): Promise<KubeObject | undefined> => {
     const cached = objects.get(namespaces, '', name)
     if (cached !== undefined) return cached
@@ -380,9 +369,7 @@ function admissionOf({ storage, objects, registry, webhooks: client, log }: Part
   return new AdmissionChain([
     terminatingCrdStep,
     namespaceLifecycle(getNamespace),
-    ...defaultingSteps(objects, (group, resource) =>
-      must(registry, { group, version: 'v1', resource }),
-    ),
+    ...defaultingSteps(objects, (group, resource) => registry.builtin(group, resource)),
     mutatingPolicyStep(policies('mutating')),
     validatingPolicyStep(policies('validating')),
     webhookStep({
@@ -396,81 +383,11 @@ function admissionOf({ storage, objects, registry, webhooks: client, log }: Part
     }),
     removedVmStep(
       (namespace, vm) =>
-        objects.get(core(registry, 'secrets'), namespace, vmSecretName(vm)) !== undefined,
+        objects.get(registry.builtin('', 'secrets'), namespace, vmSecretName(vm)) !== undefined,
     ),
-    resourceQuota(objects, core(registry, 'resourcequotas')),
+    resourceQuota(objects, registry.builtin('', 'resourcequotas')),
   ])
 }
-
-function must(registry: Registry, gvr: GroupVersionResource): Resource {
-  const resource = registry.lookup(gvr)
-  if (resource === undefined)
-    throw new Error(`${gvr.group}/${gvr.version} ${gvr.resource} is not served`)
-  return resource
-}
-
-const core = (registry: Registry, resource: string): Resource =>
-  must(registry, { group: '', version: 'v1', resource })
-
-function startLoops(
-  { log, issuer }: ApiServerOptions,
-  objects: Objects,
-  registry: Registry,
-  caller: WebhookClient,
-): Loop[] {
-  const requests = signingRequests(registry)
-  return [
-    startCrdController(
-      objects,
-      must(registry, {
-        group: 'apiextensions.k8s.io',
-        version: 'v1',
-        resource: 'customresourcedefinitions',
-      }),
-      caller,
-      log,
-    ),
-    startRoleAggregation(
-      objects,
-      must(registry, {
-        group: 'rbac.authorization.k8s.io',
-        version: 'v1',
-        resource: 'clusterroles',
-      }),
-      log,
-    ),
-    ...(issuer === undefined ? [] : [startCertificateSigner({ objects, requests, issuer, log })]),
-    startCertificateRequestCleaner({ objects, requests, log }),
-    startBootstrapTokenCleaner({ objects, secrets: core(registry, 'secrets'), log }),
-    startResourceQuotas(objects, core(registry, 'resourcequotas'), log),
-    startGarbageCollector(objects, log),
-  ]
-}
-
-/** The loops that write certificates into objects. */
-function startTrustLoops(
-  { log, rootCa, tokens }: ApiServerOptions,
-  objects: Objects,
-  registry: Registry,
-): Loop[] {
-  const [configMaps, namespaces, secrets, serviceAccounts] = [
-    core(registry, 'configmaps'),
-    core(registry, 'namespaces'),
-    core(registry, 'secrets'),
-    core(registry, 'serviceaccounts'),
-  ]
-  return [
-    startNamespaceController({ objects, namespaces, serviceAccounts, configMaps, rootCa, log }),
-    startServiceAccountTokens({ objects, secrets, serviceAccounts, tokens, rootCa, log }),
-  ]
-}
-
-const signingRequests = (registry: Registry): Resource =>
-  must(registry, {
-    group: 'certificates.k8s.io',
-    version: 'v1',
-    resource: 'certificatesigningrequests',
-  })
 
 function observe(metrics: Metrics, cacher: Cacher): void {
   metrics.gauge('process_resident_memory_bytes', () => process.memoryUsage.rss())

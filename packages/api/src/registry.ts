@@ -24,6 +24,13 @@ export class Registry {
     return this.#byKey.get(keyOf(gvr))
   }
 
+  /** A built-in resource of version v1. Throws where there is none. */
+  builtin(group: string, resource: string): Resource {
+    const found = this.lookup({ group, version: 'v1', resource })
+    if (found !== undefined) return found
+    throw new Error(`${group}/v1 ${resource} is not served`)
+  }
+
   /** Whether built-in resources live in this group version. */
   hasBuiltin({ group, version }: { readonly group: string; readonly version: string }): boolean {
     for (const { crd, gvr } of this.#byKey.values()) {

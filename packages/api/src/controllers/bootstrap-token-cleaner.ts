@@ -1,4 +1,4 @@
-// Deletes the Secrets of bootstrap tokens that have expired. Started by api-server.ts; auth/bootstrap-token.ts refuses them
+// Deletes the Secrets of bootstrap tokens that have expired. Started by start-loops.ts; auth/bootstrap-token.ts refuses them
 // from the moment they do. Ref: kubernetes/pkg/controller/bootstrap/tokencleaner.go
 
 import {

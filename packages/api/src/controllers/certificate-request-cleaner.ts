@@ -1,5 +1,5 @@
 // Deletes CertificateSigningRequests that nobody needs any more: an hour after they were decided, a day after they were made
-// and nobody decided, and when their certificate has expired. Started by api-server.ts.
+// and nobody decided, and when their certificate has expired. Started by start-loops.ts.
 // Ref: kubernetes/pkg/controller/certificates/cleaner/cleaner.go
 
 import type { JsonObject, KubeObject } from '@podless/apimachinery'

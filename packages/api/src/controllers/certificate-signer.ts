@@ -1,4 +1,4 @@
-// Signs approved CertificateSigningRequests of two signers: API clients in general, and VMs. Started by api-server.ts.
+// Signs approved CertificateSigningRequests of two signers: API clients in general, and VMs. Started by start-loops.ts.
 // Approving is the security decision; this only checks that the request is one the signer signs at all.
 // Ref: kubernetes/pkg/controller/certificates/signer/signer.go
 

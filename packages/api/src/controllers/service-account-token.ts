@@ -1,5 +1,5 @@
 // Secrets of type kubernetes.io/service-account-token: filled with token, CA and namespace, and gone with their account.
-// Started by api-server.ts. `istioctl create-remote-secret` and older clients read tokens from such Secrets.
+// Started by start-loops.ts. `istioctl create-remote-secret` and older clients read tokens from such Secrets.
 // Ref: kubernetes/pkg/controller/serviceaccount/tokens_controller.go
 
 import type { KubeObject } from '@podless/apimachinery'
