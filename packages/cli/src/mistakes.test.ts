@@ -3,10 +3,11 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { kubeconfig } from '@podless/identity'
 
 const MAIN = join(import.meta.dirname, 'main.ts')
 const folder = await mkdtemp(join(tmpdir(), 'podless-mistakes-'))
@@ -18,7 +19,17 @@ await writeFile(at('broken.yaml'), 'port: [\n')
 await writeFile(at('keys'), 'k1:abc\n')
 await chmod(at('keys'), 0o600)
 
+await writeFile(at('ca.pem'), '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n')
+await mkdir(at('foreign/pki'), { recursive: true })
+await writeFile(at('foreign/pki/ca.crt'), 'no certificate')
+await writeFile(
+  at('nowhere'),
+  kubeconfig({ name: 'x', server: 'https://10.0.0.0.1:1', ca: 'CA', user: { token: 't' } }),
+)
+
 const UP = ['up', '--port', '0', '--data', at('data')]
+const ETCD = [...UP, '--store', 'etcd']
+const KEYED = ['--etcd-cafile', at('ca.pem'), '--etcd-certfile', at('keys')]
 
 const MISTAKES: readonly (readonly [args: readonly string[], code: number, says: RegExp])[] = [
   [['upp'], 64, /unknown command 'upp' \(Did you mean up\?\); podless COMMAND --help/],
@@ -35,12 +46,18 @@ const MISTAKES: readonly (readonly [args: readonly string[], code: number, says:
   [[...UP, '--service-cluster-ip-range', 'x'], 64, /an IPv4 range from \/8 to \/30, such as/],
   [[...UP, '--service-resolver', 'a=h:1'], 64, /write it as NAME\.NAMESPACE=HOST:PORT/],
   [[...UP, '--service-resolver', 'a.b=h:0'], 64, /--service-resolver: .*HOST:PORT/],
-  [[...UP, '--store', 'etcd', '--etcd-endpoints', ','], 64, /--etcd-endpoints.*Write URLs/],
-  [[...UP, '--store', 'etcd', '--etcd-endpoints', 'ftp://h:1'], 64, /Write URLs such as http:/],
+  [[...ETCD, '--etcd-endpoints', ','], 64, /--etcd-endpoints.*Write URLs/],
+  [[...ETCD, '--etcd-endpoints', 'ftp://h:1'], 64, /Write URLs such as http:/],
   [[...UP, '--config', at('typo.yaml')], 64, /there is no setting "prot"; there are data, bind/],
   [[...UP, '--config', at('broken.yaml')], 64, /--config .*broken\.yaml cannot be read: yaml: /],
   [[...UP, '--audit-policy', at('typo.yaml')], 64, /--audit-policy needs --audit-log/],
   [[...UP, '--encryption-key-file', at('keys')], 64, /line 1: a key is written NAME:BASE64/],
+  [[...ETCD, '--etcd-cafile', at('ca.pem')], 64, /--etcd-cafile,.* hold no PEM files that fit/],
+  [[...ETCD, ...KEYED, '--etcd-keyfile', at('keys')], 64, /hold no PEM files that fit together/],
+  [[...ETCD, ...KEYED], 64, /go together/],
+  [[...ETCD, '--etcd-certfile', at('keys')], 64, /--etcd-keyfile need --etcd-cafile too/],
+  [['up', '--port', '0', '--data', at('foreign')], 65, /ca\.key beside it; restore both from/],
+  [['vm', 'list', '--kubeconfig', at('nowhere')], 65, /names no server URL in its current/],
   [['kubeconfig', 'admin', '--data', at('none')], 65, /holds no keys yet; .*podless up.*--data/],
   [['kubeconfig', 'ann', '--server', 'foo'], 64, /Write a URL such as https:/],
   [['kubeconfig', 'ann', '--namespace', 'Bad_N'], 64, /--namespace "Bad_N": a lowercase RFC 1123/],

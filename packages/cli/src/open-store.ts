@@ -1,6 +1,8 @@
 // Opens the engine that the store's flags name, and words what goes wrong for a person. Called by up.ts and migrate.ts.
 
+import { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import { PkiError } from '@podless/identity'
 import {
   type Backend,
@@ -45,8 +47,32 @@ async function etcdTls(options: StoreOptions): Promise<Pick<EtcdOptions, 'tls'>>
   if ((cert === undefined) !== (key === undefined)) {
     throw new CliError(EXIT.usage, '--etcd-certfile and --etcd-keyfile go together')
   }
+  checkMaterial({ ca, cert, key })
   return { tls: { ca, ...(cert === undefined || key === undefined ? {} : { cert, key }) } }
 }
+
+/** Throws a usage error for files that OpenSSL does not take, before anything is connected to. */
+function checkMaterial(material: {
+  ca: Buffer
+  cert: Buffer | undefined
+  key: Buffer | undefined
+}): void {
+  try {
+    createSecureContext(material)
+    // The context leaves out an authority that it cannot read, and then trusts nobody.
+    new X509Certificate(material.ca)
+  } catch (error) {
+    throw new CliError(
+      EXIT.usage,
+      `--etcd-cafile, --etcd-certfile and --etcd-keyfile hold no PEM files that fit together: ${lineOf(error)}`,
+      { cause: error },
+    )
+  }
+}
+
+/** What an error says, in one line: OpenSSL's and gRPC's messages have breaks. */
+const lineOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, ' ')
 
 /** Runs it; errors whose messages are made for people become CliErrors. */
 export async function explained<T>(run: () => Promise<T>): Promise<T> {
@@ -64,7 +90,7 @@ const EXIT_OF_STORAGE: Readonly<Record<string, number>> = {
 
 /** The errors whose messages are made for people, as CliErrors; all others as they are. */
 export function explain(error: unknown): unknown {
-  if (error instanceof PkiError) return new CliError(EXIT.data, error.message, { cause: error })
+  if (error instanceof PkiError) return new CliError(EXIT.data, lineOf(error), { cause: error })
   if (!(error instanceof StorageError)) return error
-  return new CliError(EXIT_OF_STORAGE[error.code] ?? EXIT.internal, error.message, { cause: error })
+  return new CliError(EXIT_OF_STORAGE[error.code] ?? EXIT.internal, lineOf(error), { cause: error })
 }

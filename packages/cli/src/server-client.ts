@@ -67,8 +67,8 @@ export async function readServerAccess(path: string): Promise<ServerAccess> {
   const cluster = named(config, 'clusters', context?.cluster)
   const user = named(config, 'users', context?.user)
   const server = cluster?.server
-  if (typeof server !== 'string')
-    throw new CliError(EXIT.data, `${path} names no server in its current context`)
+  if (typeof server !== 'string' || !URL.canParse(server))
+    throw new CliError(EXIT.data, `${path} names no server URL in its current context`)
   const material = async (
     from: JsonObject | undefined,
     name: string,

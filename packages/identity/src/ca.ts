@@ -95,7 +95,9 @@ function readPublicKeys(path: string, blocks: readonly string[]): KeyObject[] {
     try {
       return createPublicKey(block)
     } catch (error) {
-      throw new PkiError(`${path} holds a key that cannot be read`, { cause: error })
+      throw new PkiError(`${path} holds a key that cannot be read; restore it from a backup`, {
+        cause: error,
+      })
     }
   })
 }
@@ -146,12 +148,15 @@ async function openAuthority(directory: string, now: Date): Promise<Issuer> {
   const [certificate, keyText] = await Promise.all([read(paths.certificate), read(paths.key)])
   if (keyText === undefined) {
     if (certificate !== undefined)
-      throw new PkiError(`${paths.certificate} has no ca.key beside it`)
+      throw new PkiError(
+        `${paths.certificate} has no ca.key beside it; restore both from the same backup`,
+      )
     await chmod(directory, 0o700)
     return await makeAuthority(paths, now)
   }
   const key = parsePrivateKey(keyText)
-  if (key === undefined) throw new PkiError(`${paths.key} is not a private key`)
+  if (key === undefined)
+    throw new PkiError(`${paths.key} is not a private key; restore it from a backup`)
   // The key is written first, so a crash in between leaves a key without a certificate.
   if (certificate === undefined) return await certify(paths, key, now)
   // While an authority takes over from another, ca.crt holds both and ca.key says which of them signs.
@@ -196,7 +201,8 @@ async function openTokenKey(directory: string, algorithm: TokenAlgorithm): Promi
   const text = await read(path)
   if (text !== undefined) {
     const key = parsePrivateKey(text)
-    if (key === undefined) throw new PkiError(`${path} is not a private key`)
+    if (key === undefined)
+      throw new PkiError(`${path} is not a private key; restore it from a backup`)
     return key
   }
   const key = await generateTokenKey(algorithm)

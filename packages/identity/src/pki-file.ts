@@ -15,7 +15,8 @@ export async function readPkiFile(path: string): Promise<string | undefined> {
     return await readFile(path, 'utf8')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw new PkiError(`cannot read ${path}`, { cause: error })
+    const why = error instanceof Error ? error.message : String(error)
+    throw new PkiError(`${path} cannot be read: ${why}`, { cause: error })
   }
 }
 
