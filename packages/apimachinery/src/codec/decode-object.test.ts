@@ -67,6 +67,19 @@ test('decodeObject() fills in what a built-in body may leave out', () => {
   assert.deepEqual(decode('\n {"metadata":{"name":"a"}}').object.metadata, { name: 'a' })
 })
 
+test('decodeObject() tells unknown and duplicate fields in the order of the body', () => {
+  const texts = (body: string): readonly string[] => decode(`${HEAD},${body}}`).strictErrors
+  assert.deepEqual(texts('"x":1,"data":{"a":"1","a":"2"},"y":{"data":1}'), [
+    'unknown field "x"',
+    'duplicate field "data.a"',
+    'unknown field "y"',
+  ])
+  assert.deepEqual(texts('"immutable":true,"x":1,"immutable":false'), [
+    'unknown field "x"',
+    'duplicate field "immutable"',
+  ])
+})
+
 test('decodeObject() collects strict findings only when asked', () => {
   const body = `${HEAD},"metadata":{"name":"a","name":"b"},"data":{"a":"1","a":"2"},"x":{"y":1,"y":2},"x":1}`
   const { object, strictErrors, gvk } = decode(body)

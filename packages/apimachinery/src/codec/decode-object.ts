@@ -1,5 +1,5 @@
 // A request body to an object of the kind an endpoint serves, with upstream's refusals word for word.
-// Called by decode.ts of the api package and by tests. Calls json.ts, yaml.ts, protobuf.ts and typed.ts.
+// Called by decode.ts of the api package and by tests. Calls json.ts, strict-order.ts, yaml.ts, protobuf.ts and typed.ts.
 // Ref: apimachinery/pkg/runtime/serializer/json/json.go Decode, apiserver/pkg/endpoints/handlers/rest.go transformDecodeError
 
 import { apiVersionOf, type GroupVersionKind, parseApiVersion } from '../gvk.ts'
@@ -11,9 +11,16 @@ import { DecodeError, quoteGo } from './decode-error.ts'
 import { checkExactIntegers, isStrictPath } from './exact-integers.ts'
 import { optionKinds } from './field-data.ts'
 import { builtinSchema } from './field-table.ts'
-import { duplicateFieldTexts, inWireOrder, type ParsedJson, parseJsonStrict } from './json.ts'
+import {
+  duplicateFieldTexts,
+  inWireOrder,
+  NESTING_MAX,
+  type ParsedJson,
+  parseJsonStrict,
+} from './json.ts'
 import type { MediaFormat } from './media-type.ts'
 import { decodeProtobuf } from './protobuf.ts'
+import { inDocumentOrder } from './strict-order.ts'
 import { decodeObjectMeta, decodeTyped } from './typed.ts'
 import { parseYaml } from './yaml.ts'
 
@@ -47,7 +54,7 @@ export function decodeObject(body: Uint8Array, options: DecodeOptions): DecodedO
     const parsed = parseBody(body, options)
     sent = sentKind(parsed.value, body, options)
     return options.builtin
-      ? decodeBuiltin(parsed, sent, options)
+      ? decodeBuiltin(parsed, sent, body, options)
       : decodeCustom(parsed, sent, options)
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
@@ -122,20 +129,23 @@ function withDefaults(sent: GroupVersionKind, expected: GroupVersionKind): Group
 function decodeBuiltin(
   parsed: ParsedJson & { yamlError?: string },
   sent: GroupVersionKind,
+  body: Uint8Array,
   options: DecodeOptions,
 ): DecodedObject {
   const { schema, apiVersion } = schemaOf(sent)
   checkExactIntegers(parsed.inexactIntegers, schema)
-  const { object, unknownFields } = decodeTyped(parsed.value, schema)
+  const { object: fields, unknownFields } = decodeTyped(parsed.value, schema)
   checkKind(sent, options.gvk)
   checkVersion(sent, options.gvk)
-  const typed: JsonObject = { ...object, apiVersion, kind: sent.kind }
+  const typed: JsonObject = { ...fields, apiVersion, kind: sent.kind }
   const duplicates = parsed.duplicates.filter(path => isStrictPath(path, schema))
-  return {
-    object: inWireOrder(typed) as KubeObject,
-    gvk: sent,
-    strictErrors: options.strict ? strictErrorsOf({ ...parsed, duplicates }, unknownFields) : [],
-  }
+  const object = inWireOrder(typed) as KubeObject
+  if (!options.strict) return { object, gvk: sent, strictErrors: [] }
+  const errors = strictErrorsOf({ ...parsed, duplicates }, unknownFields)
+  const isMixed = duplicates.length > 0 && unknownFields.length > 0
+  const strictErrors =
+    isMixed && options.format === 'json' ? inDocumentOrder(body, errors, NESTING_MAX) : errors
+  return { object, gvk: sent, strictErrors }
 }
 
 function schemaOf(gvk: GroupVersionKind): { schema: SchemaNode; apiVersion: string } {

@@ -28,6 +28,8 @@ const COLON = 0x3a
 const INT64_MAX = 2n ** 63n - 1n
 const INT64_MIN = -(2n ** 63n)
 
+type KeyVisitor = (path: readonly (string | number)[]) => void
+
 interface Frame {
   readonly keys: Set<string> | undefined
   key: string | number
@@ -35,10 +37,10 @@ interface Frame {
 
 /**
  * Reads the whole text. Throws DecodeError with Go's message at the first byte that is not JSON, or where objects and
- * arrays nest deeper than `depthMax`.
+ * arrays nest deeper than `depthMax`. `onKey` is told every key, as often as it occurs.
  */
-export function scanJson(bytes: Uint8Array, depthMax: number): Findings {
-  return new Scanner(bytes, depthMax).run()
+export function scanJson(bytes: Uint8Array, depthMax: number, onKey?: KeyVisitor): Findings {
+  return new Scanner(bytes, depthMax, onKey).run()
 }
 
 class Scanner {
@@ -48,8 +50,10 @@ class Scanner {
   private readonly inexactIntegers: InexactInteger[] = []
   private readonly bytes: Buffer
   private readonly depthMax: number
+  private readonly onKey: KeyVisitor | undefined
 
-  constructor(bytes: Uint8Array, depthMax: number) {
+  constructor(bytes: Uint8Array, depthMax: number, onKey?: KeyVisitor) {
+    this.onKey = onKey
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.depthMax = depthMax
   }
@@ -92,14 +96,19 @@ class Scanner {
     if (this.bytes[this.position] !== QUOTE) this.fail('looking for beginning of object key string')
     const key = this.string()
     if (frame.keys?.has(key) && this.duplicates.size < STRICT_ERRORS_MAX) {
-      const path = [...this.frames.slice(0, -1).map(open => open.key), key]
+      const path = this.pathOf(key)
       this.duplicates.set(formatPath(path), path)
     }
+    this.onKey?.(this.pathOf(key))
     frame.keys?.add(key)
     frame.key = key
     this.skipSpace()
     if (this.bytes[this.position] !== COLON) this.fail('after object key')
     this.position++
+  }
+
+  private pathOf(key: string): (string | number)[] {
+    return [...this.frames.slice(0, -1).map(open => open.key), key]
   }
 
   /** Reads a scalar, or opens a container and answers true. */
