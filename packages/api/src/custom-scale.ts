@@ -19,6 +19,7 @@ import {
   setOwn,
 } from '@podless/apimachinery'
 import type { VirtualSubresource } from './resource.ts'
+import { SCALE_COLUMNS } from './resources/scale.ts'
 
 export interface ScalePaths extends JsonObject {
   specReplicasPath: string
@@ -124,6 +125,7 @@ export function scaleDoor(paths: ScalePaths, replicasPaths: ReplicasPaths): Virt
     get schema(): SchemaNode {
       return builtinSchema(GVK)!
     },
+    columns: SCALE_COLUMNS,
     get: parent => shownScale(paths, parent),
     before: parent => scaleOf(paths, parent, replicasOf(paths, parent) ?? UNSET),
     replicasPaths,

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request } from 'node:https'
 import { after, before, test } from 'node:test'
+import type { JsonObject } from '@podless/apimachinery'
 import { createClientCertificate } from '@podless/identity'
 import { ApiClient, eventReader, type WatchedEvent } from '../../../test/harness/api-client.ts'
 import { startServer, type TestServer } from '../../../test/harness/server.ts'
@@ -217,4 +218,37 @@ test('a revision that is no number is an error of the server for a get and a wri
   const body = { metadata: { name: 'hers', resourceVersion: 'x' } }
   const put = await admin.send({ method: 'PUT', path: `${CONFIGMAPS}/hers`, body })
   assert.equal(put.status, 500)
+})
+
+test('reviews and tokens have no Table, a scale has one of its own, and a second choice is taken', async () => {
+  const table = 'application/json;as=Table;v=v1;g=meta.k8s.io'
+  const ask = (path: string, accept: string, body?: object) =>
+    admin.send({
+      path,
+      headers: { accept },
+      ...(body === undefined ? {} : { method: 'POST', body: body as JsonObject }),
+    })
+  const review = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
+  const token = '/api/v1/namespaces/default/serviceaccounts/default/token'
+  for (const path of [review, token]) assert.equal((await ask(path, table, {})).status, 406, path)
+  const second = await ask(review, `${table},application/json`, {})
+  assert.equal(second.json().kind, 'SelfSubjectReview')
+
+  const deployments = '/apis/apps/v1/namespaces/default/deployments'
+  const labels = { app: 'mill' }
+  await post(deployments, {
+    metadata: { name: 'mill' },
+    spec: {
+      replicas: 3,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [{ name: 'a', image: 'b' }] } },
+    },
+  })
+  const scale = (await ask(`${deployments}/mill/scale`, table)).json() as unknown as {
+    columnDefinitions: readonly { name: string }[]
+    rows: readonly { cells: readonly unknown[] }[]
+  }
+  const names = scale.columnDefinitions.map(({ name }) => name)
+  assert.deepEqual(names, ['Name', 'Desired', 'Available', 'Age'])
+  assert.deepEqual(scale.rows[0]?.cells.slice(0, 3), ['mill', 3, 0])
 })

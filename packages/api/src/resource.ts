@@ -201,6 +201,8 @@ export interface VirtualSubresource {
   readonly create?: (body: KubeObject, parent: KubeObject, ctx: RuleContext) => Promise<KubeObject>
   /** Where the parent has what the body shows: whoever owns one owns the other. Needed with `update`. */
   readonly replicasPaths?: ReplicasPaths
+  /** How it looks as a Table; without columns there is none. */
+  readonly columns?: readonly Column[]
   /** Applies a changed body to a copy of the parent (scale). */
   readonly update?: (body: KubeObject, parent: KubeObject, ctx: RuleContext) => KubeObject
 }

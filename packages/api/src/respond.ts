@@ -16,7 +16,7 @@ import type { RequestContext } from './context.ts'
 import { partialMetadata, partialMetadataList } from './discovery/partial-metadata.ts'
 import { checkIncludeObject, tableOf } from './discovery/table.ts'
 import type { Reply } from './exchange.ts'
-import type { Resource } from './resource.ts'
+import type { Column, Resource } from './resource.ts'
 import { convertStored, decodeStored, listItemChunks, servedBytes } from './stored-form.ts'
 
 export interface ListAnswer {
@@ -34,10 +34,17 @@ export function chooseMedia(ctx: RequestContext, options: { stream?: boolean } =
     pretty: query.get('pretty'),
     userAgent: request.header('user-agent'),
     stream: options.stream === true,
+    tables: columnsOf(ctx) !== undefined,
     collection: info.name === '' && (info.verb === 'list' || info.verb === 'watch'),
   })
   if (media.as === 'Table' && options.stream === true) checkIncludeObject(includeObjectOf(ctx))
   return media
+}
+
+/** Undefined for what is answered and never stored, as reviews and tokens: they have no Table. */
+function columnsOf({ resource, subresource }: RequestContext): readonly Column[] | undefined {
+  if (subresource?.type === 'virtual') return subresource.columns
+  return resource.create === undefined ? resource.columns : undefined
 }
 
 /** Table only: what of the object rides along in each row. */
@@ -73,7 +80,7 @@ export function respondObject(ctx: RequestContext, obj: KubeObject, code = 200):
 function shapeOne(ctx: RequestContext, media: MediaChoice, obj: KubeObject): JsonObject {
   if (media.as === 'Table') {
     return tableOf(
-      ctx.resource,
+      columnsOf(ctx) ?? [],
       [obj],
       tableOptions(ctx, media, { resourceVersion: obj.metadata.resourceVersion }),
     )
@@ -124,7 +131,8 @@ function shapeList(ctx: RequestContext, media: MediaChoice, answer: ListAnswer):
   const { resource } = ctx
   const objects = answer.items.map(stored => decodeStored(stored, resource))
   const metadata = listMetadata(answer)
-  if (media.as === 'Table') return tableOf(resource, objects, tableOptions(ctx, media, metadata))
+  if (media.as === 'Table')
+    return tableOf(resource.columns, objects, tableOptions(ctx, media, metadata))
   if (media.as === 'PartialObjectMetadataList')
     return partialMetadataList(objects, metadata, media.asVersion)
   if (media.as === 'PartialObjectMetadata') {

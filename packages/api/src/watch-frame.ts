@@ -57,7 +57,7 @@ function makeFrame(shape: FrameShape, { type, object }: CacheEvent): Buffer {
 
 function tableObject(shape: FrameShape, stored: StoredObject, withColumns: boolean): JsonObject {
   const { resource, media, includeObject, now } = shape
-  const table = tableOf(resource, [decodeStored(stored, resource)], {
+  const table = tableOf(resource.columns, [decodeStored(stored, resource)], {
     metadata: { resourceVersion: String(stored.revision) },
     includeObject,
     now: now(),

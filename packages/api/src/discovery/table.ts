@@ -2,7 +2,7 @@
 // Ref: apiserver/pkg/endpoints/handlers/response.go asTable, apimachinery/pkg/apis/meta/v1/types.go Table
 
 import { badRequest, type JsonObject, type JsonValue, type KubeObject } from '@podless/apimachinery'
-import type { Column, Resource } from '../resource.ts'
+import type { Column } from '../resource.ts'
 import { type MetaVersion, partialMetadata } from './partial-metadata.ts'
 
 export interface TableOptions {
@@ -33,7 +33,7 @@ export function checkIncludeObject(includeObject: string): void {
 }
 
 export function tableOf(
-  resource: Resource,
+  columns: readonly Column[],
   objects: readonly KubeObject[],
   options: TableOptions,
 ): JsonObject {
@@ -44,9 +44,9 @@ export function tableOf(
     kind: 'Table',
     apiVersion: `meta.k8s.io/${version}`,
     metadata,
-    columnDefinitions: resource.columns.map(columnDefinition),
+    columnDefinitions: columns.map(columnDefinition),
     rows: objects.map(obj => ({
-      cells: cellsOf(resource, obj, now),
+      cells: cellsOf(columns, obj, now),
       object: rowObject(obj, version),
     })),
   }
@@ -56,6 +56,6 @@ function columnDefinition({ name, type, format, description, priority }: Column)
   return { name, type, format: format ?? '', description, priority: priority ?? 0 }
 }
 
-function cellsOf(resource: Resource, obj: KubeObject, now: Date): JsonValue[] {
-  return resource.columns.map(column => column.cell(obj, now) ?? null)
+function cellsOf(columns: readonly Column[], obj: KubeObject, now: Date): JsonValue[] {
+  return columns.map(column => column.cell(obj, now) ?? null)
 }

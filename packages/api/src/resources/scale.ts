@@ -11,8 +11,9 @@ import {
   type KubeObject,
   labelSelectorFromObject,
 } from '@podless/apimachinery'
-import type { VirtualSubresource } from '../resource.ts'
+import type { Column, VirtualSubresource } from '../resource.ts'
 import { schemaOf } from './builtin.ts'
+import { AGE, countColumn, NAME } from './columns.ts'
 import { ensureObject, numberAt, valueAt } from './reading.ts'
 
 const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
@@ -59,6 +60,14 @@ function applyScale(body: KubeObject, parent: KubeObject): KubeObject {
   return next
 }
 
+const COUNTS = [
+  countColumn('Desired', 'spec.replicas', 'How many instances there should be.'),
+  countColumn('Available', 'status.replicas', 'How many instances were last seen.'),
+]
+
+/** Ref: kubernetes/pkg/printers/internalversion/printers.go printScale */
+export const SCALE_COLUMNS: readonly Column[] = [NAME, ...COUNTS, AGE]
+
 /** /scale of a kind that has spec.replicas, spec.selector and status.replicas. */
 export const scale: VirtualSubresource = {
   type: 'virtual',
@@ -67,6 +76,7 @@ export const scale: VirtualSubresource = {
   get schema() {
     return schemaOf(SCALE)
   },
+  columns: SCALE_COLUMNS,
   get: scaleOf,
   replicasPaths: new Map(['v1', 'apps/v1'].map(version => [version, ['spec', 'replicas']])),
   update: applyScale,

@@ -34,6 +34,8 @@ export interface NegotiationOptions {
   readonly collection?: boolean
   /** False for a Status, which has no other shape: clauses that ask for one are passed over. */
   readonly transforms?: boolean
+  /** False for what has no columns: clauses that ask for a Table are passed over. */
+  readonly tables?: boolean
 }
 
 const MEDIA_TYPES: Record<MediaFormat, string> = {
@@ -110,7 +112,7 @@ function acceptable(
   if (params.get('g') !== 'meta.k8s.io') return false
   if (params.get('v') !== 'v1' && params.get('v') !== 'v1beta1') return false
   const as = params.get('as')
-  if (as === 'Table') return format !== 'protobuf'
+  if (as === 'Table') return format !== 'protobuf' && options.tables !== false
   return as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList'
 }
 
