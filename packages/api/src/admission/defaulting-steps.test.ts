@@ -29,7 +29,12 @@ const pod = (name: string, spec: JsonObject = {}) =>
 
 test('pods stay five minutes on a lost node, or as long as they say', async () => {
   const tolerations = [
-    { key: 'node.kubernetes.io/unreachable', operator: 'Exists', tolerationSeconds: 7 },
+    {
+      key: 'node.kubernetes.io/unreachable',
+      operator: 'Exists',
+      effect: 'NoExecute',
+      tolerationSeconds: 7,
+    },
   ]
   const made = await pod('tolerant', { tolerations })
   assert.deepEqual(

@@ -3,21 +3,24 @@
 // Ref: kubernetes/pkg/apis/apps/v1/defaults.go, kubernetes/pkg/apis/apps/validation
 
 import {
+  cloneJson,
   equalJson,
   type FieldError,
   forbiddenField,
   immutableField,
   invalidValue,
+  isDns1123Label,
   isObject,
-  isPercent,
   type JsonObject,
   type JsonValue,
   type KubeObject,
+  nameIsDnsLabel,
   nonNegative,
   notSupported,
   required,
 } from '@podless/apimachinery'
 import type { Column, Resource, Strategy } from '../resource.ts'
+import { amountErrors, shareErrors } from './amount-rules.ts'
 import { builtin } from './builtin.ts'
 import {
   AGE,
@@ -28,7 +31,9 @@ import {
   NAME,
   selectorColumn,
 } from './columns.ts'
-import { alwaysRestarts, defaultTemplate, notNegative, templateErrors } from './pod-template.ts'
+import { notNegative, templateErrors } from './pod-rules.ts'
+import { defaultTemplate } from './pod-template.ts'
+import { workloadWarnings } from './pod-warnings.ts'
 import {
   ensureObject,
   fillDefaults,
@@ -45,19 +50,6 @@ import { scale } from './scale.ts'
 const GROUP = 'apps'
 const CONTAINERS = 'spec.template.spec.containers'
 
-/** A number or a percentage of the wanted pods. */
-function amountErrors(value: JsonValue | undefined, path: string): FieldError[] {
-  if (typeof value === 'number') return nonNegative(value, path)
-  if (typeof value !== 'string') return []
-  return isPercent(value).map(() =>
-    invalidValue(
-      path,
-      value,
-      "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
-    ),
-  )
-}
-
 const isZero = (value: JsonValue | undefined): boolean => value === 0 || value === '0%'
 
 const statusIsNumber = (path: string) => (obj: KubeObject) => String(numberAt(obj, path) ?? 0)
@@ -65,18 +57,25 @@ const statusIsNumber = (path: string) => (obj: KubeObject) => String(numberAt(ob
 const keepsSelector = (obj: KubeObject, old: KubeObject): FieldError[] =>
   immutableField(valueAt(obj, 'spec.selector'), valueAt(old, 'spec.selector'), 'spec.selector')
 
+/** NOTE: ReplicaSets speak of deployments too. */
+const REPLICATED = {
+  kind: 'ReplicaSet',
+  workload: 'deployment',
+  unusable: 'invalid label selector',
+}
+
 // --- Deployment
 
-function rollingErrors(obj: KubeObject, allowZeroBoth: boolean): FieldError[] {
+function rollingErrors(obj: KubeObject): FieldError[] {
   const path = 'spec.strategy.rollingUpdate'
   const rolling = valueAt(obj, path)
   if (!isObject(rolling)) return []
   const { maxUnavailable, maxSurge } = rolling
   const errors = [
-    ...amountErrors(maxUnavailable, `${path}.maxUnavailable`),
+    ...shareErrors(maxUnavailable, `${path}.maxUnavailable`),
     ...amountErrors(maxSurge, `${path}.maxSurge`),
   ]
-  if (!allowZeroBoth && isZero(maxUnavailable) && isZero(maxSurge)) {
+  if (isZero(maxUnavailable) && isZero(maxSurge)) {
     const detail = 'may not be 0 when `maxSurge` is 0'
     errors.push(invalidValue(`${path}.maxUnavailable`, maxUnavailable, detail))
   }
@@ -87,9 +86,8 @@ function deploymentErrors(obj: KubeObject): FieldError[] {
   const type = textAt(obj, 'spec.strategy.type')
   const errors = [
     ...notNegative(obj, 'spec.replicas'),
-    ...templateErrors(obj, { emptySelector: 'empty selector is invalid for deployment' }),
-    ...alwaysRestarts(obj),
-    ...rollingErrors(obj, false),
+    ...templateErrors(obj, REPLICATED),
+    ...rollingErrors(obj),
     ...notNegative(obj, 'spec.minReadySeconds'),
     ...notNegative(obj, 'spec.revisionHistoryLimit'),
   ]
@@ -97,8 +95,11 @@ function deploymentErrors(obj: KubeObject): FieldError[] {
     const detail = "may not be specified when strategy `type` is 'Recreate'"
     errors.push(forbiddenField('spec.strategy.rollingUpdate', detail))
   } else if (type !== 'Recreate' && type !== 'RollingUpdate') {
-    errors.push(notSupported('spec.strategy.type', type, ['Recreate', 'RollingUpdate']))
+    // NOTE: upstream shows its own form of the whole strategy, whose names begin with capitals.
+    const shown = { Type: type, RollingUpdate: null }
+    errors.push(notSupported('spec.strategy', shown, ['Recreate', 'RollingUpdate']))
   }
+  errors.push(...notNegative(obj, 'spec.progressDeadlineSeconds'))
   const deadline = numberAt(obj, 'spec.progressDeadlineSeconds')
   if (deadline !== undefined && deadline <= (numberAt(obj, 'spec.minReadySeconds') ?? 0)) {
     const detail = 'must be greater than minReadySeconds'
@@ -127,6 +128,7 @@ const deploymentStrategy: Strategy = {
     }
     defaultTemplate(spec)
   },
+  warnings: workloadWarnings('spec.template'),
   validate: deploymentErrors,
   validateUpdate: (obj, old) => [...deploymentErrors(obj), ...keepsSelector(obj, old)],
 }
@@ -160,8 +162,7 @@ function replicaSetErrors(obj: KubeObject): FieldError[] {
   return [
     ...notNegative(obj, 'spec.replicas'),
     ...notNegative(obj, 'spec.minReadySeconds'),
-    ...templateErrors(obj, { emptySelector: 'empty selector is invalid for deployment' }),
-    ...alwaysRestarts(obj),
+    ...templateErrors(obj, REPLICATED),
   ]
 }
 
@@ -178,6 +179,7 @@ const replicaSets = builtin({
       fillDefaults(spec, { replicas: 1 })
       defaultTemplate(spec)
     },
+    warnings: workloadWarnings('spec.template'),
     validate: replicaSetErrors,
     validateUpdate: (obj, old) => [...replicaSetErrors(obj), ...keepsSelector(obj, old)],
   },
@@ -200,13 +202,35 @@ const replicaSets = builtin({
 function daemonSetErrors(obj: KubeObject): FieldError[] {
   const type = textAt(obj, 'spec.updateStrategy.type')
   const errors = [
-    ...templateErrors(obj, { emptySelector: 'empty selector is invalid for daemonset' }),
-    ...alwaysRestarts(obj),
+    ...templateErrors(obj, {
+      kind: 'DaemonSet',
+      workload: 'daemonset',
+      selectorIsOptional: true,
+    }),
     ...notNegative(obj, 'spec.minReadySeconds'),
     ...notNegative(obj, 'spec.revisionHistoryLimit'),
   ]
   const types = ['RollingUpdate', 'OnDelete']
-  if (!types.includes(type)) errors.push(notSupported('spec.updateStrategy', type, types))
+  const shown = { Type: type, RollingUpdate: null }
+  if (!types.includes(type)) errors.push(notSupported('spec.updateStrategy', shown, types))
+  return type === 'RollingUpdate' ? [...errors, ...daemonRollingErrors(obj)] : errors
+}
+
+/** A daemon is replaced before or after it stops: one of the two, not both, not none. */
+function daemonRollingErrors(obj: KubeObject): FieldError[] {
+  const path = 'spec.updateStrategy.rollingUpdate'
+  const { maxUnavailable, maxSurge } = objectAt(obj, path)
+  const errors = [
+    ...shareErrors(maxUnavailable, `${path}.maxUnavailable`),
+    ...shareErrors(maxSurge, `${path}.maxSurge`),
+  ]
+  const [stops, starts] = [!isZero(maxUnavailable), !isZero(maxSurge)]
+  if (stops && starts) {
+    const detail = 'may not be set when maxUnavailable is non-zero'
+    errors.push(invalidValue(`${path}.maxSurge`, maxSurge, detail))
+  } else if (!stops && !starts) {
+    errors.push(required(`${path}.maxUnavailable`, 'cannot be 0 when maxSurge is 0'))
+  }
   return errors
 }
 
@@ -231,6 +255,7 @@ const daemonSets = builtin({
   strategy: {
     hasGeneration: true,
     default: obj => {
+      obj.metadata.annotations = { [TEMPLATE_GENERATION]: '0', ...obj.metadata.annotations }
       const spec = ensureObject(obj, 'spec')
       fillDefaults(spec, { revisionHistoryLimit: 10 })
       const update = ensureObject(spec, 'updateStrategy')
@@ -242,6 +267,7 @@ const daemonSets = builtin({
     },
     prepareForCreate: obj => countTemplates(obj, undefined),
     prepareForUpdate: countTemplates,
+    warnings: workloadWarnings('spec.template'),
     validate: daemonSetErrors,
     validateUpdate: (obj, old) => [...daemonSetErrors(obj), ...keepsSelector(obj, old)],
   },
@@ -276,18 +302,67 @@ const STATEFUL_MUTABLE = [
   'minReadySeconds',
 ]
 
+/** Each claim becomes a volume of the pods, and their names are the controller's. */
+function withClaims(obj: KubeObject): KubeObject {
+  const seen = cloneJson(obj)
+  const spec = ensureObject(ensureObject(ensureObject(seen, 'spec'), 'template'), 'spec')
+  delete spec.hostname
+  delete spec.subdomain
+  const claims = objectsAt(seen, 'spec.volumeClaimTemplates').map(claim => {
+    const name = textAt(claim, 'metadata.name')
+    return { name, persistentVolumeClaim: { claimName: name } }
+  })
+  const names = new Set(claims.map(({ name }) => name))
+  const others = objectsAt(spec, 'volumes').filter(volume => !names.has(textAt(volume, 'name')))
+  if (claims.length > 0) spec.volumes = [...claims, ...others]
+  return seen
+}
+
 function statefulSetErrors(obj: KubeObject): FieldError[] {
   const errors = [
-    ...templateErrors(obj, { emptySelector: 'empty selector is invalid for statefulset' }),
+    ...templateErrors(withClaims(obj), {
+      kind: 'StatefulSet',
+      workload: 'statefulset',
+      unusable: '',
+    }),
     ...notNegative(obj, 'spec.replicas'),
     ...notNegative(obj, 'spec.minReadySeconds'),
-    ...alwaysRestarts(obj),
   ]
   const management = textAt(obj, 'spec.podManagementPolicy')
   if (management === '') errors.push(required('spec.podManagementPolicy'))
   else if (management !== 'OrderedReady' && management !== 'Parallel') {
     const detail = "must be 'OrderedReady' or 'Parallel'"
     errors.push(invalidValue('spec.podManagementPolicy', management, detail))
+  }
+  return [...errors, ...notNegative(obj, 'spec.ordinals.start'), ...statefulUpdateErrors(obj)]
+}
+
+const KEPT = ['Retain', 'Delete']
+
+function statefulUpdateErrors(obj: KubeObject): FieldError[] {
+  const path = 'spec.updateStrategy'
+  const type = textAt(obj, [...path.split('.'), 'type'])
+  const rolling = valueAt(obj, `${path}.rollingUpdate`)
+  const errors: FieldError[] = []
+  if (type === 'OnDelete' && isObject(rolling)) {
+    const shown = { Partition: numberAt(rolling, 'partition') ?? 0, MaxUnavailable: null }
+    const detail = "only allowed for updateStrategy 'RollingUpdate'"
+    errors.push(invalidValue(`${path}.rollingUpdate`, shown, detail))
+  } else if (type === 'RollingUpdate') {
+    errors.push(...notNegative(obj, `${path}.rollingUpdate.partition`))
+  } else if (type !== 'OnDelete') {
+    const detail = "must be 'RollingUpdate' or 'OnDelete'"
+    errors.push(invalidValue(path, { Type: type, RollingUpdate: null }, detail))
+  }
+  for (const field of ['whenDeleted', 'whenScaled']) {
+    const where = `spec.persistentVolumeClaimRetentionPolicy.${field}`
+    const policy = textAt(obj, where)
+    if (!KEPT.includes(policy)) errors.push(notSupported(where, policy, KEPT))
+  }
+  const service = textAt(obj, 'spec.serviceName')
+  if (service !== '') {
+    const texts = isDns1123Label(service)
+    errors.push(...texts.map(text => invalidValue('spec.serviceName', service, text)))
   }
   return errors
 }
@@ -306,6 +381,7 @@ const statefulSets = builtin({
   categories: ['all'],
   strategy: {
     hasGeneration: true,
+    validateName: nameIsDnsLabel,
     default: obj => {
       const spec = ensureObject(obj, 'spec')
       fillEmpty(spec, { podManagementPolicy: 'OrderedReady' })
@@ -324,6 +400,7 @@ const statefulSets = builtin({
       }
       defaultTemplate(spec)
     },
+    warnings: workloadWarnings('spec.template'),
     validate: statefulSetErrors,
     validateUpdate: (obj, old) =>
       equalJson(fixedStatefulSpec(obj), fixedStatefulSpec(old))

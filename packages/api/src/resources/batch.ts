@@ -22,7 +22,8 @@ import {
   selectorColumn,
   textColumn,
 } from './columns.ts'
-import { defaultTemplate, notNegative, podSpecErrors } from './pod-template.ts'
+import { notNegative, podTemplateErrors } from './pod-rules.ts'
+import { defaultTemplate } from './pod-template.ts'
 import {
   ensureObject,
   fillDefaults,
@@ -74,7 +75,7 @@ function selectOwnPods(obj: KubeObject): void {
 }
 
 function jobSpecErrors(spec: JsonObject, path: string): FieldError[] {
-  const errors = podSpecErrors(objectAt(spec, 'template.spec'), `${path}.template.spec`)
+  const errors = podTemplateErrors(objectAt(spec, 'template'), `${path}.template`)
   for (const field of ['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit']) {
     const value = numberAt(spec, field)
     if (value !== undefined && value < 0) {

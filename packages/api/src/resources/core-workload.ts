@@ -7,7 +7,7 @@ import {
   type FieldError,
   forbiddenField,
   type GroupVersionKind,
-  invalidValue,
+  isObject,
   type JsonObject,
   type KubeObject,
   required,
@@ -23,7 +23,15 @@ import {
   NAME,
   textColumn,
 } from './columns.ts'
-import { defaultPodSpec, defaultTemplate, notNegative, podSpecErrors } from './pod-template.ts'
+import {
+  foreverErrors,
+  mismatch,
+  notNegative,
+  podSpecErrors,
+  podTemplateErrors,
+} from './pod-rules.ts'
+import { defaultPodSpec, defaultTemplate } from './pod-template.ts'
+import { hostnameWarnings, podWarnings, workloadWarnings } from './pod-warnings.ts'
 import {
   ensureObject,
   fillDefaults,
@@ -46,7 +54,9 @@ type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort'
 
 /** How kubelets would rank the pod under pressure, from what its containers ask for. */
 function qosClassOf(spec: JsonObject): QosClass {
-  const containers = [...objectsAt(spec, 'containers'), ...objectsAt(spec, 'initContainers')]
+  const own = [...objectsAt(spec, 'containers'), ...objectsAt(spec, 'initContainers')]
+  // What is said of the whole pod counts instead.
+  const containers = isObject(spec.resources) ? [spec] : own
   const asks = containers.map(container => ({
     limits: objectAt(container, 'resources.limits'),
     requests: objectAt(container, 'resources.requests'),
@@ -82,6 +92,15 @@ function fixedSpec(obj: KubeObject): JsonObject {
 
 const podErrors = (obj: KubeObject): FieldError[] => podSpecErrors(objectAt(obj, 'spec'), 'spec')
 
+/** Ephemeral containers come through a door of their own, and nodes are the scheduler's. */
+function podCreateErrors(obj: KubeObject): FieldError[] {
+  const errors = podErrors(obj)
+  if (objectsAt(obj, 'spec.ephemeralContainers').length > 0) {
+    errors.push(forbiddenField('spec.ephemeralContainers', 'cannot be set on create'))
+  }
+  return errors
+}
+
 function podUpdateErrors(obj: KubeObject, old: KubeObject): FieldError[] {
   const errors = podErrors(obj)
   if (!equalJson(fixedSpec(obj), fixedSpec(old))) {
@@ -101,8 +120,12 @@ const podStrategy: Strategy = {
   prepareForCreate: obj => {
     obj.status = { phase: 'Pending', qosClass: qosClassOf(objectAt(obj, 'spec')) }
   },
-  validate: podErrors,
+  validate: podCreateErrors,
   validateUpdate: podUpdateErrors,
+  warnings: (obj, old) => [
+    ...(old === undefined ? hostnameWarnings(obj, "the Pod's hostname") : []),
+    ...podWarnings(obj.spec, 'spec'),
+  ],
 }
 
 /** What the STATUS column says of a pod: a deletion, a waiting container, or the phase. */
@@ -223,8 +246,8 @@ const pods = builtin({
 // --- pod templates
 
 const templateOf = (obj: KubeObject): JsonObject => objectAt(obj, 'template')
-const podTemplateErrors = (obj: KubeObject): FieldError[] =>
-  podSpecErrors(objectAt(templateOf(obj), 'spec'), 'template.spec')
+const ownTemplateErrors = (obj: KubeObject): FieldError[] =>
+  podTemplateErrors(templateOf(obj), 'template')
 
 const podTemplates = builtin({
   group: '',
@@ -234,8 +257,8 @@ const podTemplates = builtin({
     allowCreateOnUpdate: true,
     hasGeneration: true,
     default: obj => defaultTemplate(obj),
-    validate: podTemplateErrors,
-    validateUpdate: podTemplateErrors,
+    validate: ownTemplateErrors,
+    validateUpdate: ownTemplateErrors,
   },
   columns: [
     NAME,
@@ -252,14 +275,18 @@ const podTemplates = builtin({
 function controllerErrors(obj: KubeObject): FieldError[] {
   const selector = mapAt(obj, 'spec.selector')
   const labels = mapAt(obj, 'spec.template.metadata.labels')
-  const errors = notNegative(obj, 'spec.replicas')
+  const errors = [...notNegative(obj, 'spec.minReadySeconds'), ...notNegative(obj, 'spec.replicas')]
   if (Object.keys(selector).length === 0) errors.push(required('spec.selector'))
-  else if (Object.keys(selector).some(key => labels[key] !== selector[key])) {
-    const detail = '`selector` does not match template `labels`'
-    errors.push(invalidValue('spec.template.metadata.labels', { ...labels }, detail))
+  const template = valueAt(obj, 'spec.template')
+  if (!isObject(template)) return [...errors, required('spec.template')]
+  if (Object.keys(selector).some(key => labels[key] !== selector[key])) {
+    errors.push(mismatch(template))
   }
-  const spec = objectAt(obj, 'spec.template.spec')
-  return [...errors, ...podSpecErrors(spec, 'spec.template.spec')]
+  return [
+    ...errors,
+    ...podTemplateErrors(template, 'spec.template'),
+    ...foreverErrors(template, 'ReplicationController'),
+  ]
 }
 
 const replicationControllers = builtin({
@@ -282,6 +309,7 @@ const replicationControllers = builtin({
       fillDefaults(spec, { replicas: 1 })
       if (valueAt(spec, 'template') !== undefined) defaultTemplate(spec)
     },
+    warnings: workloadWarnings('spec.template'),
     validate: controllerErrors,
     validateUpdate: controllerErrors,
   },

@@ -44,6 +44,7 @@ test('a Deployment must select its own pods, and keep doing so', async () => {
   const none = await create(deployments, { spec: {} })
   assert.deepEqual(none.errors, [
     'spec.selector: Required value',
+    'spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`',
     'spec.template.spec.containers: Required value',
   ])
   const { obj: live } = await create(deployments, { spec: workload() })

@@ -4,24 +4,16 @@
 import {
   type FieldError,
   invalidValue,
-  isObject,
-  isPercent,
   type JsonValue,
   type KubeObject,
-  nonNegative,
   notSupported,
   validateLabelSelector,
 } from '@podless/apimachinery'
 import type { Resource } from '../resource.ts'
+import { shareErrors } from './amount-rules.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, countColumn, NAME } from './columns.ts'
 import { textAt, valueAt } from './reading.ts'
-
-function amountErrors(value: JsonValue | undefined, path: string): FieldError[] {
-  if (typeof value === 'number') return nonNegative(value, path)
-  if (typeof value !== 'string') return []
-  return isPercent(value).map(text => invalidValue(path, value, text))
-}
 
 const isSet = (value: JsonValue | undefined): boolean => value !== undefined && value !== null
 
@@ -30,13 +22,14 @@ function errors(obj: KubeObject): FieldError[] {
   const max = valueAt(obj, 'spec.maxUnavailable')
   const found: FieldError[] = []
   if (isSet(min) && isSet(max)) {
-    const spec = obj.spec
+    // NOTE: upstream shows its own form of the spec, whose names begin with capitals.
+    const shown = { MinAvailable: min ?? null, MaxUnavailable: max ?? null }
     const detail = 'minAvailable and maxUnavailable cannot be both set'
-    found.push(invalidValue('spec', isObject(spec) ? spec : null, detail))
+    found.push(invalidValue('spec', shown, detail))
   }
   found.push(
-    ...amountErrors(min, 'spec.minAvailable'),
-    ...amountErrors(max, 'spec.maxUnavailable'),
+    ...shareErrors(min, 'spec.minAvailable'),
+    ...shareErrors(max, 'spec.maxUnavailable'),
     ...validateLabelSelector(valueAt(obj, 'spec.selector'), 'spec.selector'),
   )
   const eviction = textAt(obj, 'spec.unhealthyPodEvictionPolicy')
