@@ -131,13 +131,19 @@ for (const protocol of ['HTTP/1.1', 'HTTP/2']) {
   })
 }
 
-test('a stream asked for with an upgrade that is no WebSocket is started as one that has ended', async () => {
+test('an offer to upgrade to anything but a WebSocket is passed over, and the body read', async () => {
   const { reply, aborted } = stream()
-  const listener = await open(async () => reply)
-  const headers = { connection: 'Upgrade', upgrade: 'SPDY/3.1' }
-  const sent = request(options(listener, { headers }), response => response.resume())
-  sent.end()
-  assert.equal(await aborted, true)
+  const body = Promise.withResolvers<string>()
+  const listener = await open(async incoming => {
+    body.resolve((await incoming.body()).toString())
+    return reply
+  })
+  const headers = { connection: 'Upgrade', upgrade: 'h2c', 'content-length': 4 }
+  const sent = request(options(listener, { method: 'POST', headers }))
+  sent.on('error', () => undefined).end('body')
+  assert.equal(await body.promise, 'body')
+  assert.equal(await aborted, false)
+  sent.destroy()
   await listener.close(1000)
 })
 

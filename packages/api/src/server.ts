@@ -79,6 +79,8 @@ export async function listen({
     settings: { maxConcurrentStreams: CONCURRENT_STREAMS_MAX },
     http1Options: HTTP1_OPTIONS,
   })
+  // NOTE: Node takes this as an option of its other servers only.
+  Object.assign(server, { shouldUpgradeCallback: isWebSocket })
   const open = trackConnections(server, connectionsPerAddressMax)
   const draining = new AbortController()
   server.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {
@@ -115,6 +117,11 @@ export async function listen({
     cut: isSuch => cutSuch(open, isSuch),
     close: graceMs => closeConnections(server, open, draining, graceMs),
   }
+}
+
+/** As Go's, the server does not see any other offer to upgrade: Node would not read the body of such a request. */
+function isWebSocket({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
 }
 
 async function started(server: Http2SecureServer, bind: string, port: number): Promise<void> {
