@@ -11,6 +11,8 @@ import {
   type Quantity,
 } from '@podless/apimachinery'
 import type { Objects } from '../controllers/objects.ts'
+import { missingAmounts } from '../quota-constraints.ts'
+import { isInScopes } from '../quota-scopes.ts'
 import type { Resource } from '../resource.ts'
 import {
   amountsOf,
@@ -21,7 +23,7 @@ import {
   usageFrom,
   usageOf,
 } from '../resource-usage.ts'
-import { objectAt, textsAt } from '../resources/reading.ts'
+import { objectAt } from '../resources/reading.ts'
 import type { AdmissionAttributes, AdmissionStep } from './chain.ts'
 
 export function resourceQuota(objects: Objects, quotas: Resource): AdmissionStep {
@@ -33,7 +35,7 @@ export function resourceQuota(objects: Objects, quotas: Resource): AdmissionStep
       if (subresource !== '' || isUncounted(resource)) return
       // The cache answers for most namespaces, which have no quota.
       for (const quota of [...objects.list(quotas, namespace)]) {
-        await book(objects, quotas, quota.metadata.name ?? '', attributes)
+        await book(objects, quotas, quota, attributes)
       }
     },
   }
@@ -42,35 +44,47 @@ export function resourceQuota(objects: Objects, quotas: Resource): AdmissionStep
 async function book(
   objects: Objects,
   quotas: Resource,
-  name: string,
+  quota: KubeObject,
   attributes: AdmissionAttributes,
 ): Promise<void> {
-  const { resource, object, oldObject, namespace, dryRun } = attributes
-  if (object === undefined) return
-  const before: Usage = oldObject === undefined ? new Map() : usageOf(resource, oldObject)
-  const growth = growthOf(usageOf(resource, object), before)
+  const { object, oldObject, namespace, dryRun } = attributes
+  const growth = growthOf(
+    countedBy(quota, attributes, object),
+    countedBy(quota, attributes, oldObject),
+  )
   if (growth.size === 0) return
-  await objects.change(quotas, namespace, name, live => {
+  await objects.change(quotas, namespace, quota.metadata.name ?? '', live => {
     const used = usedAfter(live, growth, attributes)
     if (used === undefined || dryRun) return
     live.status = { ...(live.status as JsonObject), used: amountsOf(used) }
   })
 }
 
+/** What the object counts towards a quota whose scopes it is in; nothing otherwise. */
+function countedBy(
+  quota: KubeObject,
+  { resource }: AdmissionAttributes,
+  object: KubeObject | undefined,
+): Usage {
+  if (object === undefined || !isInScopes(quota, resource, object)) return new Map()
+  return usageOf(resource, object)
+}
+
 /** What is used once the object is stored; undefined when this quota is not about it. Throws 403. */
 function usedAfter(
   quota: KubeObject,
   growth: Usage,
-  { resource, name, object }: AdmissionAttributes,
+  { operation, resource, name, object }: AdmissionAttributes,
 ): Usage | undefined {
-  // NOTE: a scope narrows a quota to some pods, and pods that run are told apart by it; none run here.
-  if (textsAt(quota, 'spec.scopes').length > 0) return undefined
-  if (Object.keys(objectAt(quota, 'spec.scopeSelector')).length > 0) return undefined
   const hard = usageFrom(objectAt(quota, 'status.hard'))
   const used = usageFrom(objectAt(quota, 'status.used'))
   const quotaName = quota.metadata.name ?? ''
   const refuse = (why: string): Error =>
     forbidden(resource.gvr, name === '' ? (object?.metadata.name ?? '') : name, why)
+  if (operation === 'CREATE' && object !== undefined) {
+    const missing = missingAmounts(resource, object, [...hard.keys()])
+    if (missing !== undefined) throw refuse(`failed quota: ${quotaName}: ${missing}`)
+  }
   const unknown = [...growth.keys()].filter(item => hard.has(item) && !used.has(item)).sort()
   if (unknown.length > 0) {
     throw refuse(`status unknown for quota: ${quotaName}, resources: ${unknown.join(',')}`)

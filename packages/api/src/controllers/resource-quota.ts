@@ -1,10 +1,11 @@
 // Counts what each ResourceQuota limits and writes it to the quota's status: when its limits change, when something in
-// its namespace is deleted, and now and then, as a booked object may never have been stored.
+// its namespace is deleted or a pod may have ended, and now and then, as a booked object may never have been stored.
 // Ref: kubernetes/pkg/controller/resourcequota
 
 import { equalJson, type JsonObject, type KubeObject, type Quantity } from '@podless/apimachinery'
 import type { CacheEvent } from '@podless/storage'
 import type { Log } from '../log.ts'
+import { isInScopes } from '../quota-scopes.ts'
 import type { Resource } from '../resource.ts'
 import {
   amountsOf,
@@ -50,7 +51,8 @@ function touched(objects: Objects, quotas: Resource, { type, object }: CacheEven
     return quota === undefined || isKnown ? [] : [object.key]
   }
   const { namespace } = object.header
-  if (type !== 'DELETED' || namespace === '') return []
+  const mayFree = type === 'DELETED' || (type === 'MODIFIED' && object.key.startsWith(PODS))
+  if (!mayFree || namespace === '') return []
   return [...objects.list(quotas, namespace)].map(({ metadata }) =>
     keyOf(quotas, namespace, metadata.name ?? ''),
   )
@@ -71,7 +73,7 @@ async function recount(objects: Objects, quotas: Resource, quota: KubeObject): P
   await cacher.waitFresh(await backend.revision())
   await objects.change(quotas, namespace, name, live => {
     const hard = objectAt(live, 'spec.hard')
-    const used = usedOf(objects, namespace, Object.keys(hard))
+    const used = usedOf(objects, namespace, live, Object.keys(hard))
     live.status = { ...(live.status as JsonObject), hard, used: amountsOf(used) }
   })
 }
@@ -79,17 +81,21 @@ async function recount(objects: Objects, quotas: Resource, quota: KubeObject): P
 function usedOf(
   objects: Objects,
   namespace: string,
+  quota: KubeObject,
   names: readonly string[],
 ): Map<string, Quantity> {
   const total = sumOf(
     countedResources(objects, names).flatMap(resource =>
-      [...objects.list(resource, namespace)].map(obj => usageOf(resource, obj)),
+      [...objects.list(resource, namespace)]
+        .filter(obj => isInScopes(quota, resource, obj))
+        .map(obj => usageOf(resource, obj)),
     ),
   )
   const zero = usageFrom(Object.fromEntries(names.map(name => [name, '0'])))
   return new Map([...sumOf([zero, total])].filter(([name]) => names.includes(name)))
 }
 
+const PODS = '/registry/pods/'
 const DETAILED: ReadonlySet<string> = new Set(['pods', 'services', 'persistentvolumeclaims'])
 
 /** The resources that these names could be about, one for each key prefix. */
