@@ -20,6 +20,8 @@ export async function readConfigFile(path: string): Promise<FileSettings> {
       cause: error,
     })
   }
+  // A file of comments alone.
+  if (value === null || value === undefined) return {}
   const { compileSchema } = await import('./json-schema.ts')
   const validate = compileSchema(schema)
   if (!validate(value))

@@ -56,12 +56,11 @@ export async function rotate(what: string, options: RotateOptions): Promise<void
   const overlapSeconds = parseDuration(options.overlap, '--overlap')
   const data = resolve(options.data)
   await mustHoldKeys(data)
-  const client = await runningServer(data)
-  const before = client === undefined ? undefined : await rotation.shown(client)
+  // Without a server the next one takes up the keys when it starts.
+  const before = await shownBy(rotation, data)
   const until = await explained(() => rotation.run(data, { overlapSeconds, now: new Date() }))
-  if (client !== undefined) await change(() => rotation.shown(client), before)
-  client?.close()
-  print(what, { until, isServed: client !== undefined }, options.output)
+  if (before !== undefined) await change(() => shownBy(rotation, data), before)
+  print(what, { until, isServed: before !== undefined }, options.output)
 }
 
 async function mustHoldKeys(data: string): Promise<void> {
@@ -76,21 +75,27 @@ async function mustHoldKeys(data: string): Promise<void> {
   }
 }
 
-/** Undefined when none runs on the folder: then the next one takes up the keys when it starts. */
-async function runningServer(data: string): Promise<ServerClient | undefined> {
+/**
+ * What the server on the folder shows, asked with the credentials that lie there now: it writes new ones when it takes up an
+ * authority whose predecessor has ended. Undefined while nobody can be asked.
+ */
+async function shownBy(rotation: Rotation, data: string): Promise<string | undefined> {
   try {
     const client = new ServerClient(await readServerAccess(join(data, 'admin.kubeconfig')))
-    await client.text('/livez')
-    return client
+    try {
+      return await rotation.shown(client)
+    } finally {
+      client.close()
+    }
   } catch (error) {
     if (error instanceof CliError) return undefined
     throw error
   }
 }
 
-async function change(shown: () => Promise<string>, before: string | undefined): Promise<void> {
+async function change(shown: () => Promise<string | undefined>, before: string): Promise<void> {
   const deadline = performance.now() + WAIT_MS
-  while ((await shown()) === before) {
+  for (let now = await shown(); now === undefined || now === before; now = await shown()) {
     if (performance.now() > deadline)
       throw new CliError(
         EXIT.unavailable,

@@ -98,7 +98,8 @@ async function readKubeconfig(path: string): Promise<JsonObject> {
     if (isObject(value)) return value
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    throw unreadable(isMissing ? `there is no ${path}` : `${path} cannot be read`, error)
+    const why = error instanceof Error ? error.message : String(error)
+    throw unreadable(isMissing ? `there is no ${path}` : `${path} cannot be read (${why})`, error)
   }
   throw unreadable(`${path} is no kubeconfig`)
 }

@@ -150,7 +150,7 @@ class ValueCipher {
     if (secret === undefined) {
       throw new StorageError('corrupt', {
         key,
-        message: `${key} is encrypted with the key ${JSON.stringify(name)}, which is not in the key file`,
+        message: `${key} is encrypted with the key ${JSON.stringify(name)}, which was not given: name a file that holds it with --encryption-key-file`,
       })
     }
     try {
