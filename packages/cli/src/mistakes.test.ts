@@ -70,7 +70,7 @@ const MISTAKES: readonly (readonly [args: readonly string[], code: number, says:
   [['vm', 'add', 'a', '--network', 'n!'], 64, /--network "n!": a valid label must be/],
   [['vm', 'add', 'a', '--server', 'foo'], 64, /Write a URL such as https:/],
   [['vm', 'list', '--data', at('none')], 65, /there is no .*admin\.kubeconfig; podless up writes/],
-  [['vm', 'list', '--kubeconfig', MAIN], 65, /main\.ts (is no kubeconfig|cannot be read); /],
+  [['vm', 'list', '--kubeconfig', MAIN], 65, /main\.ts cannot be read \(yaml: .*; podless up/],
   [['rotate', 'all'], 64, /there is no "all" to rotate; there are ca, serving, token-key/],
   [['migrate'], 64, /--encryption-key-file is needed/],
   [['mesh', 'up', '--vms', '1'], 64, /--vms "1": give a number from 2 to 9/],
