@@ -30,7 +30,7 @@ test('allocate() of one address refuses what is taken or out of range', () => {
     error: 'provided IP is already allocated',
   })
   assert.deepEqual(addresses.allocate('IPv4', '10.0.1.9'), {
-    error: 'provided IP is not in the valid range. The range of valid IPs is 10.0.0.0/24',
+    error: 'the provided network does not match the current range',
   })
 })
 
@@ -55,4 +55,8 @@ test('an address is only released by who holds it', () => {
 
 test('a range that is none is refused with an example', () => {
   assert.throws(() => new ClusterIpAllocator('10.0.0.0', first), /such as 10\.96\.0\.0\/12/)
+})
+
+test('range is told without the bits of a host', () => {
+  assert.equal(new ClusterIpAllocator('10.9.3.7/21', first).range, '10.9.0.0/21')
 })

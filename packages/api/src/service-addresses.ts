@@ -33,6 +33,12 @@ export class ClusterIpAllocator implements ServiceAddresses {
     this.#reserved.add(formatIp(this.#range.base + this.#range.size - 1))
   }
 
+  /** The whole range, as CIDR. */
+  get range(): string {
+    const { base, size } = this.#range
+    return `${formatIp(base)}/${32 - Math.log2(size)}`
+  }
+
   /** The address of the `kubernetes` Service: the first of the range. */
   get serverAddress(): string {
     return formatIp(this.#range.base + 1)
@@ -66,9 +72,7 @@ export class ClusterIpAllocator implements ServiceAddresses {
 
   #take(ip: string, holder: string): { ip: string } | { error: string } {
     if (!inRange(this.#range, ip)) {
-      return {
-        error: `provided IP is not in the valid range. The range of valid IPs is ${this.#range.text}`,
-      }
+      return { error: 'the provided network does not match the current range' }
     }
     if (this.#taken.has(ip) || this.#reserved.has(ip))
       return { error: 'provided IP is already allocated' }

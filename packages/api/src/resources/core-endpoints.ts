@@ -5,15 +5,18 @@ import { isIP } from 'node:net'
 import {
   type FieldError,
   invalidValue,
+  isDns1123Label,
+  isDns1123Subdomain,
   isObject,
   isPortNumber,
   type KubeObject,
   required,
 } from '@podless/apimachinery'
 import type { Resource } from '../resource.ts'
+import { addressProblems, endpointAddressErrors } from './address-rules.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, formatFirst, NAME } from './columns.ts'
-import { NOT_AN_IP } from './core-service-rules.ts'
+import { oneOf } from './container-rules.ts'
 import { fillEmpty, numberAt, objectsAt, textAt } from './reading.ts'
 
 const ENDPOINTS_SHOWN = 3
@@ -30,6 +33,12 @@ function formatEndpoints(obj: KubeObject): string {
   return formatFirst(all, ENDPOINTS_SHOWN)
 }
 
+const PROTOCOLS = ['SCTP', 'TCP', 'UDP']
+const NAMES = [
+  ['hostname', isDns1123Label],
+  ['nodeName', isDns1123Subdomain],
+] as const
+
 function endpointsErrors(obj: KubeObject): FieldError[] {
   return objectsAt(obj, 'subsets').flatMap((subset, index) => {
     const path = `subsets[${index}]`
@@ -45,7 +54,15 @@ function endpointsErrors(obj: KubeObject): FieldError[] {
     })) {
       addresses.forEach((address, at) => {
         const ip = textAt(address, 'ip')
-        if (isIP(ip) === 0) errors.push(invalidValue(`${path}.${field}[${at}].ip`, ip, NOT_AN_IP))
+        const where = `${path}.${field}[${at}]`
+        const problems = addressProblems(ip)
+        errors.push(...problems.map(text => invalidValue(`${where}.ip`, ip, text)))
+        if (problems.length === 0) errors.push(...endpointAddressErrors(ip, `${where}.ip`))
+        for (const [part, rule] of NAMES) {
+          const name = textAt(address, part)
+          const texts = name === '' ? [] : rule(name)
+          errors.push(...texts.map(text => invalidValue(`${where}.${part}`, name, text)))
+        }
       })
     }
     const ports = objectsAt(subset, 'ports')
@@ -53,6 +70,10 @@ function endpointsErrors(obj: KubeObject): FieldError[] {
       const where = `${path}.ports[${at}]`
       const name = textAt(port, 'name')
       if (name === '' && ports.length > 1) errors.push(required(`${where}.name`))
+      else if (name !== '') {
+        errors.push(...isDns1123Label(name).map(text => invalidValue(`${where}.name`, name, text)))
+      }
+      errors.push(...oneOf(port, 'protocol', PROTOCOLS, where))
       const number = numberAt(port, 'port') ?? 0
       errors.push(...isPortNumber(number).map(text => invalidValue(`${where}.port`, number, text)))
     })

@@ -49,12 +49,17 @@ function allocatePorts(obj: KubeObject, ctx: RuleContext): void {
   const ports = objectsAt(obj, 'spec.ports') as readonly JsonObject[]
   /** Protocols of one port share its number on the nodes. */
   const chosen = new Map<number, number>()
+  const taken = new Set<string>()
   for (const [index, port] of ports.entries()) {
     const number = numberAt(port, 'port') ?? 0
     const sibling = ports.find(other => numberAt(other, 'port') === number && nodePortOf(other) > 0)
     const wanted = nodePortOf(port) || chosen.get(number) || nodePortOf(sibling)
     if (wanted === 0 && !takesAny(obj)) continue
-    const answer = nodePorts.allocate(uid, wanted === 0 ? undefined : wanted)
+    const own = `${textAt(port, 'protocol')}/${wanted}`
+    const answer = taken.has(own)
+      ? { error: 'provided port is already allocated' }
+      : nodePorts.allocate(uid, wanted === 0 ? undefined : wanted)
+    taken.add(own)
     if ('error' in answer) {
       if (wanted === 0) throw internalError(`failed to allocate a nodePort: ${answer.error}`)
       const wrong = invalidValue(`spec.ports[${index}].nodePort`, wanted, answer.error)

@@ -1,7 +1,6 @@
 // What must hold of a Service, and the questions its other parts ask of it too. Called by core-service.ts.
 // Ref: kubernetes/pkg/apis/core/validation ValidateService
 
-import { isIP } from 'node:net'
 import {
   duplicate,
   type FieldError,
@@ -19,6 +18,7 @@ import {
   required,
   validateLabels,
 } from '@podless/apimachinery'
+import { addressProblems, cidrProblems, endpointAddressErrors } from './address-rules.ts'
 import {
   listAt,
   mapAt,
@@ -63,14 +63,84 @@ export function serviceErrors(obj: KubeObject): FieldError[] {
   errors.push(...affinityErrors(spec))
   errors.push(...clusterIpErrors(obj))
   for (const [index, ip] of textsAt(spec, 'externalIPs').entries()) {
-    if (isIP(ip) !== 0) continue
-    errors.push(invalidValue(`spec.externalIPs[${index}]`, ip, NOT_AN_IP))
+    const path = `spec.externalIPs[${index}]`
+    const problems = addressProblems(ip)
+    errors.push(...problems.map(text => invalidValue(path, ip, text)))
+    if (problems.length === 0) errors.push(...endpointAddressErrors(ip, path))
   }
   const type = typeOf(obj)
   if (type === '') errors.push(required('spec.type'))
   else if (!TYPES.includes(type)) errors.push(notSupported('spec.type', type, TYPES))
-  errors.push(...trafficPolicyErrors(obj))
+  errors.push(...trafficPolicyErrors(obj), ...balancerErrors(obj))
   return errors
+}
+
+const BALANCER_ONLY = "may only be used when `type` is 'LoadBalancer'"
+const DISTRIBUTIONS = ['PreferClose', 'PreferSameZone', 'PreferSameNode']
+const RANGES_ANNOTATION = 'service.beta.kubernetes.io/load-balancer-source-ranges'
+
+/** Fields of load balancers, and of how traffic is spread. */
+function balancerErrors(obj: KubeObject): FieldError[] {
+  const errors: FieldError[] = []
+  const isBalancer = typeOf(obj) === 'LoadBalancer'
+  const ranges = textsAt(obj, 'spec.loadBalancerSourceRanges')
+  // NOTE: upstream's path begins with a capital here.
+  const path = 'spec.LoadBalancerSourceRanges'
+  if (!isBalancer && ranges.length > 0) errors.push(forbiddenField(path, BALANCER_ONLY))
+  if (isBalancer) {
+    ranges.forEach((range, index) => {
+      const texts = cidrProblems(range)
+      errors.push(...texts.map(text => invalidValue(`${path}[${index}]`, range, text)))
+    })
+    const annotated = obj.metadata.annotations?.[RANGES_ANNOTATION]?.trim() ?? ''
+    const listed = ranges.length > 0 || annotated === '' ? [] : annotated.split(',')
+    const at = `metadata.annotations[${RANGES_ANNOTATION}]`
+    for (const range of listed) {
+      errors.push(...cidrProblems(range.trim()).map(text => invalidValue(at, annotated, text)))
+    }
+  }
+  const balancer = textAt(obj, 'spec.loadBalancerClass')
+  if (!isBalancer && valueAt(obj, 'spec.allocateLoadBalancerNodePorts') !== undefined) {
+    errors.push(forbiddenField('spec.allocateLoadBalancerNodePorts', BALANCER_ONLY))
+  }
+  if (!isBalancer && valueAt(obj, 'spec.loadBalancerClass') !== undefined) {
+    errors.push(forbiddenField('spec.loadBalancerClass', BALANCER_ONLY))
+  } else if (balancer !== '') {
+    const texts = isQualifiedName(balancer)
+    errors.push(...texts.map(text => invalidValue('spec.loadBalancerClass', balancer, text)))
+  }
+  const spread = textAt(obj, 'spec.trafficDistribution')
+  if (spread !== '' && !DISTRIBUTIONS.includes(spread)) {
+    errors.push(notSupported('spec.trafficDistribution', spread, DISTRIBUTIONS))
+  }
+  return errors
+}
+
+/** What of a Service is of no use, or old. Ref: kubernetes/pkg/api/service/warnings.go */
+export function serviceWarnings(obj: KubeObject): string[] {
+  const texts: string[] = []
+  const warn = (condition: boolean, text: string) => void (condition && texts.push(text))
+  const isNamed = isExternal(obj)
+  const alone = typeOf(obj) === 'ClusterIP' && isHeadless(obj)
+  const hasIps = listAt(obj, 'spec.externalIPs').length > 0
+  const ignored = 'is ignored for headless services'
+  warn(alone && textAt(obj, 'spec.loadBalancerIP') !== '', `spec.loadBalancerIP ${ignored}`)
+  warn(alone && hasIps, `spec.externalIPs ${ignored}`)
+  warn(alone && textAt(obj, 'spec.sessionAffinity') !== 'None', `spec.SessionAffinity ${ignored}`)
+  warn(
+    hasIps && !alone && !isNamed,
+    'spec.externalIPs is deprecated and may no longer be implemented in some clusters',
+  )
+  warn(hasIps && isNamed, 'spec.externalIPs is ignored when spec.type is "ExternalName"')
+  warn(
+    !isNamed && textAt(obj, 'spec.externalName') !== '',
+    'spec.externalName is ignored when spec.type is not "ExternalName"',
+  )
+  warn(
+    textAt(obj, 'spec.trafficDistribution') === 'PreferClose',
+    'spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"',
+  )
+  return texts
 }
 
 export const NOT_AN_IP = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
@@ -118,7 +188,10 @@ function portErrors(obj: KubeObject, ports: readonly JsonObject[]): FieldError[]
     const protocol = textAt(port, 'protocol')
     const number = numberAt(port, 'port') ?? 0
     const key = `${protocol}/${number}`
-    if (numbers.has(key)) errors.push(duplicate(path, { protocol, port: number }))
+    // NOTE: upstream shows what the two have in common, as a port of its own form.
+    const shown = { Name: '', Protocol: protocol, AppProtocol: null }
+    const numbered = { ...shown, Port: number, TargetPort: 0, NodePort: 0 }
+    if (numbers.has(key)) errors.push(duplicate(path, numbered))
     numbers.add(key)
   })
   return errors
@@ -150,8 +223,6 @@ function onePortErrors(port: JsonObject, path: string): FieldError[] {
 }
 
 function clusterIpErrors(obj: KubeObject): FieldError[] {
-  const addresses = textsAt(obj, 'spec.clusterIPs')
-  const single = textAt(obj, 'spec.clusterIP')
   if (isExternal(obj)) {
     const why = 'may not be set for ExternalName services'
     const set = ['clusterIPs', 'ipFamilies', 'ipFamilyPolicy'].filter(field => {
@@ -160,25 +231,9 @@ function clusterIpErrors(obj: KubeObject): FieldError[] {
     })
     return set.map(field => forbiddenField(`spec.${field}`, why))
   }
-  const errors: FieldError[] = []
-  if (single !== '' && addresses.length > 0 && addresses[0] !== single) {
-    errors.push(
-      invalidValue('spec.clusterIPs', [...addresses], 'first value must match `clusterIP`'),
-    )
-  }
-  for (const [index, ip] of addresses.entries()) {
-    if (ip === HEADLESS && addresses.length > 1) {
-      const detail = "'None' must be the first and only value"
-      errors.push(invalidValue('spec.clusterIPs', [...addresses], detail))
-    } else if (ip !== HEADLESS && isIP(ip) === 0) {
-      errors.push(invalidValue(`spec.clusterIPs[${index}]`, ip, NOT_AN_IP))
-    }
-  }
-  for (const [index, family] of textsAt(obj, 'spec.ipFamilies').entries()) {
-    if (family === 'IPv4' || family === 'IPv6') continue
-    errors.push(notSupported(`spec.ipFamilies[${index}]`, family, ['IPv4', 'IPv6']))
-  }
-  return errors
+  if (!reachesNodes(obj) || !isHeadless(obj)) return []
+  const why = `may not be set to 'None' for ${typeOf(obj)} services`
+  return [invalidValue('spec.clusterIPs[0]', HEADLESS, why)]
 }
 
 const TRAFFIC = ['Cluster', 'Local']
@@ -196,6 +251,12 @@ function trafficPolicyErrors(obj: KubeObject): FieldError[] {
   const internal = textAt(obj, 'spec.internalTrafficPolicy')
   if (internal !== '' && !TRAFFIC.includes(internal)) {
     errors.push(notSupported('spec.internalTrafficPolicy', internal, TRAFFIC))
+  }
+  const check = numberAt(obj, 'spec.healthCheckNodePort') ?? 0
+  if (check !== 0 && (typeOf(obj) !== 'LoadBalancer' || external !== 'Local')) {
+    const detail =
+      "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+    errors.push(invalidValue('spec.healthCheckNodePort', check, detail))
   }
   return errors
 }

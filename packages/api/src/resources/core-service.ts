@@ -3,16 +3,18 @@
 
 import { isIP } from 'node:net'
 import {
+  equalJson,
   invalid,
   invalidValue,
   type JsonObject,
   type KubeObject,
-  nameIsDns1035Label,
+  nameIsDnsLabel,
 } from '@podless/apimachinery'
 import type { Resource, RuleContext, Strategy } from '../resource.ts'
 import { builtin, nodeOnly } from './builtin.ts'
 import { AGE, column, formatLabels, NAME, textColumn } from './columns.ts'
 import { endpoints } from './core-endpoints.ts'
+import { addressFieldErrors, type Family, settleFamilies } from './core-service-families.ts'
 import { allocateNodePorts, keepNodePorts, releaseNodePorts } from './core-service-node-ports.ts'
 import {
   addressChangeErrors,
@@ -22,6 +24,7 @@ import {
   listIsEmpty,
   reachesNodes,
   serviceErrors,
+  serviceWarnings,
   TYPES,
   typeOf,
 } from './core-service-rules.ts'
@@ -36,12 +39,10 @@ import {
   objectsAt,
   textAt,
   textsAt,
+  valueAt,
 } from './reading.ts'
 
 const CLIENT_IP_TIMEOUT_SECONDS = 10_800
-
-type Family = 'IPv4' | 'IPv6'
-const familyOf = (ip: string): Family => (isIP(ip) === 6 ? 'IPv6' : 'IPv4')
 
 /** Ref: kubernetes/pkg/apis/core/v1/defaults.go SetDefaults_Service */
 function setDefaults(obj: KubeObject): void {
@@ -66,42 +67,38 @@ function setDefaults(obj: KubeObject): void {
   if (typeOf(obj) === 'LoadBalancer') fillDefaults(spec, { allocateLoadBalancerNodePorts: true })
 }
 
-/** clusterIP and clusterIPs[0] are one value with two names. */
+/** clusterIP is the first of clusterIPs, for clients that know no more. */
 function joinClusterIps(spec: JsonObject): void {
   const single = textAt(spec, 'clusterIP')
-  const list = textsAt(spec, 'clusterIPs')
-  if (single === '' && list.length > 0) spec.clusterIP = list[0] ?? ''
-  if (single !== '' && list.length === 0) spec.clusterIPs = [single]
+  if (single !== '' && textsAt(spec, 'clusterIPs').length === 0) spec.clusterIPs = [single]
 }
 
-/** Which families the Service gets, as upstream fills them in on a server whose range has one family first. */
-function fillFamilies(obj: KubeObject): void {
+/** A client that knows clusterIP only sends the old clusterIPs along. Ref: service/strategy.go NormalizeClusterIPs */
+function followClusterIp(obj: KubeObject, old: KubeObject): void {
   const spec = ensureObject(obj, 'spec')
-  const addresses = textsAt(spec, 'clusterIPs').filter(ip => isIP(ip) !== 0)
-  const selectorless = isHeadless(obj) && Object.keys(mapAt(spec, 'selector')).length === 0
-  const families = textsAt(spec, 'ipFamilies')
-  const dual = selectorless ? 'RequireDualStack' : 'SingleStack'
-  if (textAt(spec, 'ipFamilyPolicy') === '') {
-    const two = addresses.length > 1 || families.length > 1
-    spec.ipFamilyPolicy = two ? 'RequireDualStack' : dual
-  }
-  const wanted: Family[] =
-    families.length > 0 ? (families as Family[]) : addresses.map(ip => familyOf(ip))
-  const first = wanted[0] ?? 'IPv4'
-  const policy = textAt(spec, 'ipFamilyPolicy')
-  const both = policy === 'RequireDualStack' || (policy === 'PreferDualStack' && selectorless)
-  const second: Family = first === 'IPv4' ? 'IPv6' : 'IPv4'
-  spec.ipFamilies = wanted.length > 1 ? wanted : both ? [first, second] : [first]
+  const [single, before] = [textAt(spec, 'clusterIP'), textAt(old, 'spec.clusterIP')]
+  const addresses = textsAt(spec, 'clusterIPs')
+  joinClusterIps(spec)
+  if (single === before || !equalJson([...addresses], [...textsAt(old, 'spec.clusterIPs')])) return
+  if (addresses.length > 0) spec.clusterIPs = single === '' ? [] : [single, ...addresses.slice(1)]
+}
+
+/** Throws 422 when what is said of addresses does not fit together, or cannot be had here. */
+function settleAddresses(obj: KubeObject): void {
+  const wrong = addressFieldErrors(obj)
+  const errors = wrong.length > 0 ? wrong : settleFamilies(obj)
+  if (errors.length === 0) return
+  throw invalid({ group: '', kind: 'Service' }, obj.metadata.name ?? '', errors)
 }
 
 /** Reserves what the Service asks for, or a free address for each family it has. Throws 422 when that cannot be. */
 function allocate(obj: KubeObject, ctx: RuleContext): void {
   const spec = ensureObject(obj, 'spec')
-  if (isExternal(obj) || isHeadless(obj) || !TYPES.includes(typeOf(obj))) return
+  if (isExternal(obj) || textsAt(spec, 'clusterIPs')[0] === HEADLESS) return
+  if (!TYPES.includes(typeOf(obj))) return
   const { serviceAddresses } = ctx.services
   const { uid } = obj.metadata
   const asked = textsAt(spec, 'clusterIPs')
-  if (asked.some(ip => isIP(ip) === 0)) return
   const got: string[] = []
   for (const [index, family] of (textsAt(spec, 'ipFamilies') as Family[]).entries()) {
     const ip = asked[index]
@@ -137,7 +134,7 @@ function prepareAddresses(obj: KubeObject, ctx: RuleContext): void {
   const spec = ensureObject(obj, 'spec')
   joinClusterIps(spec)
   if (isExternal(obj)) return
-  fillFamilies(obj)
+  settleAddresses(obj)
   if (isHeadless(obj)) spec.clusterIPs = [HEADLESS]
   allocate(obj, ctx)
 }
@@ -151,6 +148,9 @@ function keepAllocated(obj: KubeObject, old: KubeObject): void {
     // A client that only changes the type sends the old addresses along.
     for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy'] as const) {
       delete spec[field]
+    }
+    if (spec.internalTrafficPolicy === valueAt(old, 'spec.internalTrafficPolicy')) {
+      delete spec.internalTrafficPolicy
     }
     return
   }
@@ -173,23 +173,26 @@ function release(obj: KubeObject, ctx: RuleContext): void {
 }
 
 const strategy: Strategy = {
-  validateName: nameIsDns1035Label,
+  validateName: nameIsDnsLabel,
   default: setDefaults,
   prepareForCreate: (obj, ctx) => {
     obj.status = { loadBalancer: {} }
     prepareReachable(obj, ctx)
   },
   prepareForUpdate: (obj, old, ctx) => {
+    if (!isExternal(obj) && !isExternal(old)) followClusterIp(obj, old)
     keepAllocated(obj, old)
     // The address of a Service that becomes ExternalName is free once that is stored, not before.
     if (isExternal(old) && !isExternal(obj)) prepareReachable(obj, ctx)
     else if (!isExternal(obj)) {
-      joinClusterIps(ensureObject(obj, 'spec'))
+      const changes = addressChangeErrors(obj, old)
+      if (changes.length === 0) settleAddresses(obj)
       allocateNodePorts(obj, old, ctx)
     }
   },
   validate: obj => serviceErrors(obj),
   validateUpdate: (obj, old) => [...addressChangeErrors(obj, old), ...serviceErrors(obj)],
+  warnings: serviceWarnings,
   release,
   releaseUpdate: (obj, old, ctx) => {
     if (isExternal(old)) release(obj, ctx)

@@ -229,7 +229,7 @@ test('what is wrong with a Service is named field by field', async () => {
     'spec.ports[1].protocol: Unsupported value: "ICMP": supported values: "SCTP", "TCP", "UDP"',
     'spec.ports[1].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive',
     'spec.ports[2].name: Duplicate value: "x"',
-    'spec.ports[2]: Duplicate value: {"protocol":"TCP","port":80}',
+    'spec.ports[2]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,"NodePort":0}',
     'spec.sessionAffinity: Unsupported value: "Cookie": supported values: "ClientIP", "None"',
     'spec.type: Unsupported value: "Magic": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"',
   ])
