@@ -76,7 +76,11 @@ function auditErrors(obj: KubeObject, { deciding }: PolicyEnvironment): FieldErr
   const errors: FieldError[] = []
   if (audits.length > ANNOTATIONS_MAX) {
     const detail = `must not have more than ${ANNOTATIONS_MAX} auditAnnotations`
-    errors.push(invalidValue('spec.auditAnnotations', [...audits], detail))
+    const shown = audits.map(audit => ({
+      Key: textAt(audit, 'key'),
+      ValueExpression: textAt(audit, 'valueExpression'),
+    }))
+    errors.push(invalidValue('spec.auditAnnotations', shown, detail))
   }
   const keys = audits.map(audit => textAt(audit, 'key'))
   audits.forEach((audit, index) => {

@@ -134,34 +134,34 @@ export function ruleErrors(rule: JsonObject, path: string): FieldError[] {
   ]
 }
 
-/** `*` excludes plain resources, `*\/*` excludes all, `x/*` excludes `x/y`. */
+/** What each resource of a list leaves for those after it; `*` and `*\/*` exclude others wherever they stand. */
 function resourceErrors(rule: JsonObject, path: string): FieldError[] {
   const resources = textsAt(rule, 'resources')
   if (resources.length === 0) return [required(path)]
-  const errors: FieldError[] = []
-  const wholes = new Set(
-    resources.filter(name => /^[^/]+\/\*$/.test(name)).map(name => name.split('/')[0] ?? ''),
-  )
-  resources.forEach((name, index) => {
+  const [parents, subresources] = [new Set<string>(), new Set<string>()]
+  const errors = resources.flatMap((name, index) => {
     const at = `${path}[${index}]`
-    if (name === '') errors.push(required(at))
-    const [parent = '', sub] = name.split('/')
-    if (sub === undefined || sub === '*') return
-    if (wholes.has(parent)) {
-      const detail = `if '${parent}/*' is present, must not specify ${name}`
-      errors.push(invalidValue(at, name, detail))
-    }
-    if (parent !== '*' && resources.includes(`*/${sub}`)) {
-      const detail = `if '*/${sub}' is present, must not specify ${name}`
-      errors.push(invalidValue(at, name, detail))
-    }
+    if (name === '') return [required(at)]
+    const slash = name.indexOf('/')
+    if (slash < 0) return []
+    const [parent, sub] = [name.slice(0, slash), name.slice(slash + 1)]
+    const covers = [
+      ...(parents.has(parent) ? [`${parent}/*`] : []),
+      ...(subresources.has(sub) ? [`*/${sub}`] : []),
+    ]
+    if (sub === '*') parents.add(parent)
+    if (parent === '*') subresources.add(sub)
+    return covers.map(cover =>
+      invalidValue(at, name, `if '${cover}' is present, must not specify ${name}`),
+    )
   })
-  const plain = resources.filter(name => !name.includes('/'))
   if (resources.length > 1 && resources.includes('*/*')) {
     const detail = "if '*/*' is present, must not specify other resources"
     errors.push(invalidValue(path, [...resources], detail))
   }
-  if (plain.includes('*') && plain.length > 1) {
+  // NOTE: upstream looks at the last resource without a subresource only.
+  const last = resources.findLast(name => name !== '' && !name.includes('/'))
+  if (resources.includes('*') && last !== '*') {
     const detail = "if '*' is present, must not specify other resources without subresources"
     errors.push(invalidValue(path, [...resources], detail))
   }

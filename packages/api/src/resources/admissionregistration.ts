@@ -5,6 +5,7 @@ import {
   duplicate,
   type FieldError,
   invalidValue,
+  isDns1035Label,
   isDns1123Subdomain,
   isObject,
   type JsonObject,
@@ -76,7 +77,10 @@ function versionErrors(webhook: JsonObject, path: string): FieldError[] {
   versions.forEach((version, index) => {
     if (versions.indexOf(version) < index) {
       errors.push(invalidValue(`${at}[${index}]`, version, 'duplicate version'))
+      return
     }
+    const problems = isDns1035Label(version)
+    errors.push(...problems.map(text => invalidValue(`${at}[${index}]`, version, text)))
   })
   if (!versions.some(version => REVIEW_VERSIONS.includes(version))) {
     errors.push(invalidValue(at, [...versions], `must include at least one of ${list}`))

@@ -13,19 +13,12 @@ import {
   validateCrdStatus,
   validateCrdUpdate,
 } from '@podless/apimachinery'
-import type { Column, Resource, Strategy } from '../resource.ts'
+import type { Resource, Strategy } from '../resource.ts'
 import { builtin } from './builtin.ts'
-import { AGE, NAME } from './columns.ts'
+import { CREATED_AT, NAME } from './columns.ts'
 import { ensureObject, objectAt, objectsAt } from './reading.ts'
 
 const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io'
-
-const CREATED_AT: Column = {
-  name: 'Created At',
-  type: 'date',
-  description: AGE.description,
-  cell: obj => obj.metadata.creationTimestamp ?? null,
-}
 
 /** Updates of status come here too: the spec is then the stored one, and the status is what was sent. */
 function prepareForUpdate(obj: KubeObject, old: KubeObject): void {

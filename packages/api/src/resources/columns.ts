@@ -30,6 +30,14 @@ interface ColumnOptions {
   readonly priority?: number
 }
 
+/** When it was made: what lists show of kinds that have no columns of their own. */
+export const CREATED_AT: Column = {
+  name: 'Created At',
+  type: 'date',
+  description: AGE.description,
+  cell: obj => obj.metadata.creationTimestamp ?? null,
+}
+
 /** A column of one's own making. */
 export function column(
   name: string,

@@ -5,7 +5,7 @@ import { type FieldError, invalidValue, type KubeObject, nonNegative } from '@po
 import type { Resource } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, NAME, textColumn } from './columns.ts'
-import { numberAt } from './reading.ts'
+import { numberAt, objectAt } from './reading.ts'
 
 function leaseErrors(obj: KubeObject): FieldError[] {
   const errors: FieldError[] = []
@@ -17,6 +17,14 @@ function leaseErrors(obj: KubeObject): FieldError[] {
   return [...errors, ...nonNegative(transitions, 'spec.leaseTransitions')]
 }
 
+/** Fields of coordinated leader election, which is off unless a server is told otherwise. */
+const GATED = ['strategy', 'preferredHolder']
+
+function dropGated(obj: KubeObject, old: KubeObject | undefined): void {
+  const spec = objectAt(obj, 'spec')
+  for (const field of GATED) if (objectAt(old, 'spec')[field] === undefined) delete spec[field]
+}
+
 const leases = builtin({
   group: 'coordination.k8s.io',
   kind: 'Lease',
@@ -24,6 +32,8 @@ const leases = builtin({
   strategy: {
     allowCreateOnUpdate: true,
     allowUnconditionalUpdate: false,
+    prepareForCreate: obj => dropGated(obj, undefined),
+    prepareForUpdate: dropGated,
     validate: leaseErrors,
     validateUpdate: leaseErrors,
   },

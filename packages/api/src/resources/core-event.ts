@@ -118,6 +118,10 @@ function commonErrors(obj: KubeObject, controller: string): FieldError[] {
 
 function viewErrors(obj: KubeObject): FieldError[] {
   const errors = commonErrors(obj, 'reportingController')
+  const repeats = numberAt(obj, 'series.count')
+  if (repeats !== undefined && repeats < 2) {
+    errors.push(invalidValue('series.count', '', 'should be at least 2'))
+  }
   if (!hasEventTime(obj)) errors.push(required('eventTime'))
   const type = textAt(obj, 'type')
   if (type !== 'Normal' && type !== 'Warning') {

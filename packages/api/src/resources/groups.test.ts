@@ -289,7 +289,7 @@ test('an Ingress needs backends, hosts that are names, and absolute paths', asyn
   assert.deepEqual(bad.errors, [
     'spec.rules[0].host: Invalid value: "1.2.3.4": must be a DNS name, not an IP address',
     'spec.rules[0].http.paths[0].path: Invalid value: "x": must be an absolute path',
-    'spec.rules[0].http.paths[0].backend: Required value: must specify a resource or service backend',
+    'spec.rules[0].http.paths[0].backend: Invalid value: "": resource or service backend is required',
   ])
 })
 

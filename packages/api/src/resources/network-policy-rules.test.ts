@@ -29,9 +29,9 @@ test('ports of a NetworkPolicy that make none are named one by one', async () =>
     { endPort: 80 },
   ]
   assert.deepEqual(await errorsOf({ ports }), [
-    'ports[0].protocol: Unsupported value: "ICMP": supported values: "SCTP", "TCP", "UDP"',
+    'ports[0].protocol: Unsupported value: "ICMP": supported values: "TCP", "UDP", "SCTP"',
     'ports[1].port: Invalid value: 70000: must be between 1 and 65535, inclusive',
-    'ports[2].endPort: Invalid value: 80: must be greater than or equal to `port`',
+    'ports[2].endPort: Invalid value: 90: must be greater than or equal to `port`',
     'ports[3].endPort: Invalid value: 80: may not be specified when `port` is non-numeric',
     'ports[4].endPort: Invalid value: 80: may not be specified when `port` is not specified',
   ])

@@ -1,7 +1,6 @@
-// What must hold of a NetworkPolicy. Called by networking.ts, which reads CIDRs of other kinds with it too.
+// What must hold of a NetworkPolicy. Called by networking.ts; calls address-rules.ts.
 // Ref: kubernetes/pkg/apis/networking/validation ValidateNetworkPolicySpec
 
-import { BlockList, isIP } from 'node:net'
 import {
   type FieldError,
   forbiddenField,
@@ -14,29 +13,14 @@ import {
   required,
   validateLabelSelector,
 } from '@podless/apimachinery'
+import { cidrProblems, contains, parseCidr } from './address-rules.ts'
 import { numberAt, objectAt, objectsAt, textAt, textsAt, valueAt } from './reading.ts'
 
-const POLICY_TYPES = ['Egress', 'Ingress']
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP']
+const POLICY_TYPES = ['Ingress', 'Egress']
+const PROTOCOLS = ['TCP', 'UDP', 'SCTP']
 const SIDES = { ingress: 'from', egress: 'to' } as const
-export const NOT_A_CIDR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
 
-interface Cidr {
-  readonly address: string
-  readonly family: 'ipv4' | 'ipv6'
-  readonly bits: number
-}
-
-/** Undefined when the text is no CIDR. */
-export function parseCidr(text: string): Cidr | undefined {
-  const [address = '', length = '', more] = text.split('/')
-  const version = isIP(address)
-  const bits = Number(length)
-  const fits = /^[0-9]+$/.test(length) && bits <= (version === 6 ? 128 : 32)
-  if (version === 0 || !fits || more !== undefined) return undefined
-  return { address, family: version === 6 ? 'ipv6' : 'ipv4', bits }
-}
-
+/** Everything wrong with a NetworkPolicy. */
 export function policyErrors(obj: KubeObject): FieldError[] {
   const errors = validateLabelSelector(valueAt(obj, 'spec.podSelector') ?? {}, 'spec.podSelector')
   for (const [list, side] of Object.entries(SIDES)) {
@@ -83,7 +67,7 @@ function endPortErrors(entry: JsonObject, path: string): FieldError[] {
     return [invalidValue(path, end, 'may not be specified when `port` is not specified')]
   const errors = isPortNumber(end).map(text => invalidValue(path, end, text))
   return end < port
-    ? [invalidValue(path, end, 'must be greater than or equal to `port`'), ...errors]
+    ? [invalidValue(path, port, 'must be greater than or equal to `port`'), ...errors]
     : errors
 }
 
@@ -106,19 +90,18 @@ function peerErrors(peer: JsonObject, path: string): FieldError[] {
 function blockErrors(block: JsonObject, path: string): FieldError[] {
   const text = textAt(block, 'cidr')
   if (text === '') return [required(`${path}.ipBlock.cidr`)]
+  const problems = cidrProblems(text)
   const whole = parseCidr(text)
-  if (whole === undefined) return [invalidValue(`${path}.ipBlock.cidr`, text, NOT_A_CIDR)]
-  return textsAt(block, 'except').flatMap((except, index) => {
+  const errors = problems.map(problem => invalidValue(`${path}.ipBlock.cidr`, text, problem))
+  if (whole === undefined) return errors
+  const excepts = textsAt(block, 'except').flatMap((except, index) => {
     const at = `${path}.ipBlock.except[${index}]`
+    const wrong = cidrProblems(except).map(problem => invalidValue(at, except, problem))
     const part = parseCidr(except)
-    if (part === undefined) return [invalidValue(at, except, NOT_A_CIDR)]
+    if (part === undefined) return wrong
     const isInside = part.bits > whole.bits && contains(whole, part)
-    return isInside ? [] : [invalidValue(at, except, 'must be a strict subset of `cidr`')]
+    const detail = 'must be a strict subset of `cidr`'
+    return isInside ? wrong : [...wrong, invalidValue(at, except, detail)]
   })
-}
-
-function contains(whole: Cidr, { address, family }: Cidr): boolean {
-  const block = new BlockList()
-  block.addSubnet(whole.address, whole.bits, whole.family)
-  return family === whole.family && block.check(address, family)
+  return [...errors, ...excepts]
 }

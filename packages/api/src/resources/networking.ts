@@ -1,29 +1,36 @@
 // The group networking.k8s.io: Ingress, IngressClass, NetworkPolicy, IPAddress, ServiceCIDR. Read by resources/index.ts.
 // Ref: kubernetes/pkg/apis/networking/validation, kubernetes/pkg/apis/networking/v1/defaults.go
 
-import { isIP } from 'node:net'
 import {
-  equalJson,
   type FieldError,
+  forbiddenField,
   immutableField,
   invalidValue,
+  isDns1123Label,
   isDns1123Subdomain,
-  isPortName,
-  isPortNumber,
-  isWildcardDns1123Subdomain,
+  isObject,
+  isPathSegmentName,
   type JsonObject,
+  type JsonValue,
   type KubeObject,
   notSupported,
   required,
+  tooLong,
 } from '@podless/apimachinery'
 import type { Resource } from '../resource.ts'
+import { canonicalAddressProblems, canonicalCidrProblems, parseCidr } from './address-rules.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, formatSelector, NAME, textColumn } from './columns.ts'
-import { NOT_A_CIDR, parseCidr, policyErrors } from './network-policy-rules.ts'
+import {
+  ingressErrors,
+  ingressWarnings,
+  newIngressErrors,
+  referenceErrors,
+} from './ingress-rules.ts'
+import { policyErrors } from './network-policy-rules.ts'
 import {
   ensureObject,
   fillEmpty,
-  numberAt,
   objectAt,
   objectsAt,
   textAt,
@@ -35,97 +42,7 @@ const GROUP = 'networking.k8s.io'
 
 // --- Ingress
 
-const PATH_TYPES = ['Exact', 'ImplementationSpecific', 'Prefix']
 const HOSTS_SHOWN = 3
-
-function backendErrors(backend: JsonObject, path: string): FieldError[] {
-  const hasService = valueAt(backend, 'service') !== undefined
-  const hasResource = valueAt(backend, 'resource') !== undefined
-  if (hasService && hasResource) {
-    return [invalidValue(path, '', 'cannot set both resource and service backends')]
-  }
-  if (hasResource) return []
-  if (!hasService) {
-    return [required(path, 'must specify a resource or service backend')]
-  }
-  const errors: FieldError[] = []
-  if (textAt(backend, 'service.name') === '') errors.push(required(`${path}.service.name`))
-  const name = textAt(backend, 'service.port.name')
-  const number = numberAt(backend, 'service.port.number') ?? 0
-  if (name !== '' && number !== 0) {
-    errors.push(invalidValue(path, '', 'cannot set both port name & port number'))
-  } else if (name !== '') {
-    for (const text of isPortName(name)) {
-      errors.push(invalidValue(`${path}.service.port.name`, name, text))
-    }
-  } else if (number === 0) {
-    errors.push(required(path, 'port name or number is required'))
-  } else {
-    for (const text of isPortNumber(number)) {
-      errors.push(invalidValue(`${path}.service.port.number`, number, text))
-    }
-  }
-  return errors
-}
-
-function pathErrors(entry: JsonObject, path: string): FieldError[] {
-  const errors: FieldError[] = []
-  const type = textAt(entry, 'pathType')
-  const value = textAt(entry, 'path')
-  if (type === '') errors.push(required(`${path}.pathType`, 'pathType must be specified'))
-  else if (!PATH_TYPES.includes(type)) {
-    errors.push(notSupported(`${path}.pathType`, type, PATH_TYPES))
-  } else if (type !== 'ImplementationSpecific' || value !== '') {
-    if (!value.startsWith('/')) {
-      errors.push(invalidValue(`${path}.path`, value, 'must be an absolute path'))
-    }
-    const broken = ['//', '/./', '/../', '%2f', '%2F'].filter(part => value.includes(part))
-    for (const part of type === 'ImplementationSpecific' ? [] : broken) {
-      const detail = `must not contain '${part}'`
-      errors.push(invalidValue(`${path}.path`, value, detail))
-    }
-  }
-  return [...errors, ...backendErrors(objectAt(entry, 'backend'), `${path}.backend`)]
-}
-
-function hostErrors(host: string, path: string): FieldError[] {
-  if (host === '') return []
-  if (isIP(host) !== 0) {
-    return [invalidValue(path, host, 'must be a DNS name, not an IP address')]
-  }
-  const check = host.includes('*') ? isWildcardDns1123Subdomain : isDns1123Subdomain
-  return check(host).map(text => invalidValue(path, host, text))
-}
-
-function ingressErrors(obj: KubeObject): FieldError[] {
-  const errors: FieldError[] = []
-  const rules = objectsAt(obj, 'spec.rules')
-  const fallback = valueAt(obj, 'spec.defaultBackend')
-  if (rules.length === 0 && fallback === undefined) {
-    const detail = 'either `defaultBackend` or `rules` must be specified'
-    errors.push(invalidValue('spec', [], detail))
-  }
-  if (fallback !== undefined) {
-    errors.push(...backendErrors(objectAt(obj, 'spec.defaultBackend'), 'spec.defaultBackend'))
-  }
-  rules.forEach((rule, index) => {
-    const path = `spec.rules[${index}]`
-    errors.push(...hostErrors(textAt(rule, 'host'), `${path}.host`))
-    if (valueAt(rule, 'http') === undefined) return
-    const paths = objectsAt(rule, 'http.paths')
-    if (paths.length === 0) errors.push(required(`${path}.http.paths`))
-    paths.forEach((entry, at) => {
-      errors.push(...pathErrors(entry, `${path}.http.paths[${at}]`))
-    })
-  })
-  const className = valueAt(obj, 'spec.ingressClassName')
-  if (typeof className === 'string') {
-    for (const text of isDns1123Subdomain(className)) {
-      errors.push(invalidValue('spec.ingressClassName', className, text))
-    }
-  }
-  return errors
-}
 
 function hosts(obj: KubeObject): string {
   const named = objectsAt(obj, 'spec.rules').map(rule => textAt(rule, 'host'))
@@ -141,7 +58,12 @@ const ingresses = builtin({
   plural: 'ingresses',
   shortNames: ['ing'],
   keyPrefix: '/registry/ingress',
-  strategy: { hasGeneration: true, validate: ingressErrors, validateUpdate: ingressErrors },
+  strategy: {
+    hasGeneration: true,
+    validate: newIngressErrors,
+    validateUpdate: ingressErrors,
+    warnings: ingressWarnings,
+  },
   status: true,
   columns: [
     NAME,
@@ -161,12 +83,50 @@ const ingresses = builtin({
 
 // --- IngressClass
 
+const CONTROLLER_BYTES_MAX = 250
+const SCOPES = ['Cluster', 'Namespace']
+const PATH_FORMAT = String.raw`[A-Za-z0-9/\-._~%!$&'()*+,;=:]+`
+
 function classErrors(obj: KubeObject): FieldError[] {
   const controller = textAt(obj, 'spec.controller')
-  if (controller === '') return [required('spec.controller')]
-  if (/^[^/]+\/.+$/.test(controller)) return []
-  const detail = 'must be a domain-prefixed path (such as "acme.io/foo")'
-  return [invalidValue('spec.controller', controller, detail)]
+  const isLong = Buffer.byteLength(controller) > CONTROLLER_BYTES_MAX
+  const parameters = valueAt(obj, 'spec.parameters')
+  return [
+    ...(isLong ? [tooLong('spec.controller', CONTROLLER_BYTES_MAX)] : []),
+    ...controllerErrors(controller),
+    ...(isObject(parameters) ? parameterErrors(parameters) : []),
+  ]
+}
+
+function controllerErrors(controller: string): FieldError[] {
+  const path = 'spec.controller'
+  if (controller === '') return [required(path)]
+  const [, host, rest] = /^([^/]+)\/(.+)$/s.exec(controller) ?? []
+  if (host === undefined || rest === undefined) {
+    const detail = 'must be a domain-prefixed path (such as "acme.io/foo")'
+    return [invalidValue(path, controller, detail)]
+  }
+  const errors = isDns1123Subdomain(host).map(text => invalidValue(path, host, text))
+  if (/^[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/.test(rest)) return errors
+  const detail = `Invalid path (regex used for validation is '${PATH_FORMAT}')`
+  return [...errors, invalidValue(path, rest, detail)]
+}
+
+function parameterErrors(parameters: JsonObject): FieldError[] {
+  const errors = referenceErrors(parameters, 'spec.parameters')
+  const scope = textAt(parameters, 'scope')
+  const namespace = valueAt(parameters, 'namespace')
+  const path = 'spec.parameters.namespace'
+  if (!SCOPES.includes(scope)) errors.push(notSupported('spec.parameters.scope', scope, SCOPES))
+  else if (scope === 'Cluster') {
+    const detail = "`parameters.scope` is set to 'Cluster'"
+    if (namespace !== undefined) errors.push(forbiddenField(path, detail))
+  } else if (typeof namespace !== 'string') {
+    errors.push(required(path, "`parameters.scope` is set to 'Namespace'"))
+  } else {
+    errors.push(...isDns1123Label(namespace).map(text => invalidValue(path, namespace, text)))
+  }
+  return errors
 }
 
 const ingressClasses = builtin({
@@ -245,6 +205,31 @@ const parentOf = (obj: KubeObject): string => {
   return [type, namespace, name].filter(part => part !== '').join('/')
 }
 
+const REFERRED = ['group', 'resource', 'name', 'namespace'] as const
+
+function parentErrors(obj: KubeObject): FieldError[] {
+  const parent = valueAt(obj, 'spec.parentRef')
+  if (!isObject(parent)) return [required('spec.parentRef')]
+  return REFERRED.flatMap(field => {
+    const path = `spec.parentRef.${field}`
+    const value = textAt(parent, field)
+    if (value === '') return field === 'resource' || field === 'name' ? [required(path)] : []
+    const check = field === 'group' ? isDns1123Subdomain : isPathSegmentName
+    return check(value).map(text => invalidValue(path, value, text))
+  })
+}
+
+/** As Go prints a ParentReference. */
+function shownParent(obj: KubeObject): JsonValue {
+  const parent = objectAt(obj, 'spec.parentRef')
+  return {
+    Group: textAt(parent, 'group'),
+    Resource: textAt(parent, 'resource'),
+    Namespace: textAt(parent, 'namespace'),
+    Name: textAt(parent, 'name'),
+  }
+}
+
 const ipAddresses = builtin({
   group: GROUP,
   kind: 'IPAddress',
@@ -253,21 +238,12 @@ const ipAddresses = builtin({
   namespaced: false,
   strategy: {
     hasGeneration: false,
-    validateName: name =>
-      isIP(name) === 0 ? ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'] : [],
-    validate: obj =>
-      ['resource', 'name'].flatMap(field => {
-        const path = `spec.parentRef.${field}`
-        return textAt(obj, path) === '' ? [required(path)] : []
-      }),
+    validateName: canonicalAddressProblems,
+    validate: parentErrors,
     validateUpdate: (obj, old) =>
-      immutableField(
-        valueAt(obj, 'spec.parentRef'),
-        valueAt(old, 'spec.parentRef'),
-        'spec.parentRef',
-      ),
+      immutableField(shownParent(obj), shownParent(old), 'spec.parentRef'),
   },
-  columns: [NAME, column('ParentRef', 'What uses the address.', parentOf), AGE],
+  columns: [NAME, column('ParentRef', 'What uses the address.', parentOf)],
   selectableFields: {
     'spec.parentRef.resource': obj => textAt(obj, 'spec.parentRef.resource'),
     'spec.parentRef.group': obj => textAt(obj, 'spec.parentRef.group'),
@@ -277,15 +253,34 @@ const ipAddresses = builtin({
 })
 
 function cidrErrors(obj: KubeObject): FieldError[] {
-  const cidrs = textsAt(obj, 'spec.cidrs')
-  if (cidrs.length === 0) return [required('spec.cidrs', 'at least one CIDR required')]
+  const path = 'spec.cidrs'
+  const cidrs = textsAt(obj, path)
+  if (cidrs.length === 0) return [required(path, 'at least one CIDR required')]
   if (cidrs.length > 2) {
-    const detail = 'may only hold up to 2 values'
-    return [invalidValue('spec.cidrs', [...cidrs], detail)]
+    return [invalidValue(path, { CIDRs: [...cidrs] }, 'may only hold up to 2 values')]
   }
-  return cidrs.flatMap((cidr, index) =>
-    parseCidr(cidr) === undefined ? [invalidValue(`spec.cidrs[${index}]`, cidr, NOT_A_CIDR)] : [],
+  const errors = cidrs.flatMap((cidr, index) =>
+    canonicalCidrProblems(cidr).map(text => invalidValue(`${path}[${index}]`, cidr, text)),
   )
+  const families = new Set(cidrs.map(cidr => parseCidr(cidr)?.family))
+  if (cidrs.length === 1 || families.size === 2 || families.has(undefined)) return errors
+  const detail =
+    'may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64'
+  return [...errors, invalidValue(path, [...cidrs], detail)]
+}
+
+/** A second family may be added; nothing else changes. */
+function cidrUpdateErrors(obj: KubeObject, old: KubeObject): FieldError[] {
+  const path = 'spec.cidrs'
+  const [now, before] = [textsAt(obj, path), textsAt(old, path)]
+  const grows = before.length === 1 && now.length === 2
+  if (now.length !== before.length && !grows) {
+    return [invalidValue(path, [...now], 'field is immutable')]
+  }
+  const changed = before.flatMap((cidr, index) =>
+    immutableField(now[index], cidr, `${path}[${index}]`),
+  )
+  return grows ? [...changed, ...cidrErrors(obj)] : changed
 }
 
 const serviceCidrs = builtin({
@@ -295,10 +290,7 @@ const serviceCidrs = builtin({
   namespaced: false,
   strategy: {
     validate: cidrErrors,
-    validateUpdate: (obj, old) =>
-      equalJson(valueAt(obj, 'spec.cidrs'), valueAt(old, 'spec.cidrs'))
-        ? []
-        : [invalidValue('spec.cidrs', [...textsAt(obj, 'spec.cidrs')], 'field is immutable')],
+    validateUpdate: cidrUpdateErrors,
   },
   status: true,
   columns: [

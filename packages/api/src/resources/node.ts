@@ -7,6 +7,7 @@ import {
   invalidValue,
   isDns1123Label,
   type KubeObject,
+  required,
 } from '@podless/apimachinery'
 import type { Resource } from '../resource.ts'
 import { builtin } from './builtin.ts'
@@ -15,6 +16,7 @@ import { textAt } from './reading.ts'
 
 function errors(obj: KubeObject): FieldError[] {
   const handler = textAt(obj, 'handler')
+  if (handler === '') return [required('handler')]
   return isDns1123Label(handler).map(text => invalidValue('handler', handler, text))
 }
 

@@ -78,7 +78,10 @@ describe('roles', () => {
       'aggregationRule.clusterRoleSelectors: Required value: at least one clusterRoleSelector required if aggregationRule is non-nil',
     ])
     assert.deepEqual(errors({ matchLabels: { a: 'b' } }), [])
-    assert.equal(errors({ matchExpressions: [{ key: 'a', operator: 'In' }] }).length, 1)
+    assert.equal(
+      errors({ matchExpressions: [{ key: 'a', operator: 'In' }] }).at(-1),
+      'aggregationRule.clusterRoleSelectors[0]: Invalid value: null: invalid label selector.',
+    )
   })
 
   it('may have any name a path can carry', () => {

@@ -21,20 +21,13 @@ import {
 import { authorizeBindingWrite, authorizeRoleWrite } from '../auth/escalation.ts'
 import type { Column, Resource, Strategy } from '../resource.ts'
 import { builtin } from './builtin.ts'
-import { AGE, column, NAME } from './columns.ts'
+import { AGE, CREATED_AT, column, NAME } from './columns.ts'
 import { fillEmpty, objectAt, objectsAt, textAt, textsAt } from './reading.ts'
 
 const GROUP = 'rbac.authorization.k8s.io'
 
 /** Any name a URL can carry, as `system:node` and the like must be possible. */
 const validateName: NonNullable<Strategy['validateName']> = name => isPathSegmentName(name)
-
-const CREATED_AT: Column = {
-  name: 'Created At',
-  type: 'date',
-  description: AGE.description,
-  cell: obj => obj.metadata.creationTimestamp ?? '',
-}
 
 /** The subjects of one kind, joined: a column of `-o wide`. */
 function subjectsColumn(name: string, kind: string, binding: string): Column {
@@ -167,7 +160,11 @@ function aggregationErrors(rule: JsonValue | undefined): FieldError[] {
     const detail = 'at least one clusterRoleSelector required if aggregationRule is non-nil'
     return [required(path, detail)]
   }
-  return selectors.flatMap((selector, i) => validateLabelSelector(selector, `${path}[${i}]`))
+  return selectors.flatMap((selector, i) => {
+    const at = `${path}[${i}]`
+    const errors = validateLabelSelector(selector, at)
+    return errors.length === 0 ? [] : [...errors, invalidValue(at, null, 'invalid label selector.')]
+  })
 }
 
 function bindingErrors(binding: KubeObject, namespaced: boolean): FieldError[] {

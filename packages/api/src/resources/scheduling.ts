@@ -4,6 +4,7 @@
 import {
   type FieldError,
   forbiddenField,
+  invalidValue,
   type KubeObject,
   notSupported,
 } from '@podless/apimachinery'
@@ -14,7 +15,7 @@ import { fillEmpty, numberAt, textAt } from './reading.ts'
 
 /** Above this only the classes that the system itself brings may go. */
 const USER_VALUE_MAX = 1_000_000_000
-const POLICIES = ['Never', 'PreemptLowerPriority']
+const POLICIES = ['PreemptLowerPriority', 'Never']
 /** The classes that every cluster has. */
 export const SYSTEM_VALUES: Readonly<Record<string, number>> = {
   'system-cluster-critical': 2_000_000_000,
@@ -48,7 +49,9 @@ function updateErrors(obj: KubeObject, old: KubeObject): FieldError[] {
     found.push(forbiddenField('value', frozen))
   }
   if (textAt(obj, 'preemptionPolicy') !== textAt(old, 'preemptionPolicy')) {
-    found.push({ ...forbiddenField('preemptionPolicy', 'field is immutable') })
+    found.push(
+      invalidValue('preemptionPolicy', textAt(obj, 'preemptionPolicy'), 'field is immutable'),
+    )
   }
   return found
 }
@@ -72,7 +75,7 @@ const priorityClasses = builtin({
     countColumn('Value', 'value', 'How important its pods are.'),
     flagColumn('Global-Default', 'globalDefault', 'Whether pods without a class get it.'),
     AGE,
-    textColumn('PreemptionPolicy', 'preemptionPolicy', 'Whether its pods push others out.', 1),
+    textColumn('PreemptionPolicy', 'preemptionPolicy', 'Whether its pods push others out.'),
   ],
 })
 

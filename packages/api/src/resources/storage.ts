@@ -1,18 +1,10 @@
 // The group storage.k8s.io: classes of volumes and what drivers say about themselves. Read by resources/index.ts.
 // Nothing provisions volumes here. Ref: kubernetes/pkg/apis/storage/validation, kubernetes/pkg/apis/storage/v1/defaults.go
 
-import {
-  equalJson,
-  type FieldError,
-  forbiddenField,
-  immutableField,
-  type KubeObject,
-  notSupported,
-  required,
-} from '@podless/apimachinery'
+import { equalJson, type KubeObject } from '@podless/apimachinery'
 import type { Resource } from '../resource.ts'
 import { builtin } from './builtin.ts'
-import { AGE, column, flagColumn, NAME, textColumn } from './columns.ts'
+import { AGE, CREATED_AT, column, flagColumn, NAME, textColumn } from './columns.ts'
 import {
   ensureObject,
   fillDefaults,
@@ -21,41 +13,32 @@ import {
   objectsAt,
   textAt,
   textsAt,
-  valueAt,
 } from './reading.ts'
+import {
+  attributesErrors,
+  attributesUpdateErrors,
+  classErrors,
+  classUpdateErrors,
+} from './storage-class-rules.ts'
+import {
+  attachmentErrors,
+  attachmentUpdateErrors,
+  capacityErrors,
+  capacityUpdateErrors,
+  driverErrors,
+  driverUpdateErrors,
+  driverWarnings,
+  nodeErrors,
+  nodeUpdateErrors,
+} from './storage-driver-rules.ts'
 
 const GROUP = 'storage.k8s.io'
 const DEFAULT_CLASS = 'storageclass.kubernetes.io/is-default-class'
-const RECLAIM_POLICIES = ['Delete', 'Retain']
-const BINDING_MODES = ['Immediate', 'WaitForFirstConsumer']
-const FROZEN = 'updates to parameters are forbidden.'
-
-const needs = (obj: KubeObject, path: string): FieldError[] =>
-  textAt(obj, path) === '' ? [required(path)] : []
+/** Keeps a class while volumes use it; a controller takes it off. */
+const CLASS_FINALIZER = 'kubernetes.io/vac-protection'
+const returnsDeleted = { returnsDeleted: true }
 
 // --- StorageClass
-
-function classErrors(obj: KubeObject): FieldError[] {
-  const errors = needs(obj, 'provisioner')
-  for (const [field, allowed] of [
-    ['reclaimPolicy', RECLAIM_POLICIES],
-    ['volumeBindingMode', BINDING_MODES],
-  ] as const) {
-    const value = textAt(obj, field)
-    if (value !== '' && !allowed.includes(value)) errors.push(notSupported(field, value, allowed))
-  }
-  return errors
-}
-
-function classUpdateErrors(obj: KubeObject, old: KubeObject): FieldError[] {
-  const errors: FieldError[] = []
-  for (const field of ['parameters', 'provisioner', 'reclaimPolicy']) {
-    if (equalJson(obj[field] ?? null, old[field] ?? null)) continue
-    errors.push(forbiddenField(field, FROZEN.replace('parameters', field)))
-  }
-  const mode = immutableField(obj.volumeBindingMode, old.volumeBindingMode, 'volumeBindingMode')
-  return [...classErrors(obj), ...errors, ...mode]
-}
 
 const storageClasses = builtin({
   group: GROUP,
@@ -68,6 +51,7 @@ const storageClasses = builtin({
     validate: classErrors,
     validateUpdate: classUpdateErrors,
   },
+  more: returnsDeleted,
   columns: [
     column(NAME.name, NAME.description, obj => {
       const name = obj.metadata.name ?? ''
@@ -76,7 +60,11 @@ const storageClasses = builtin({
     textColumn('Provisioner', 'provisioner', 'What makes its volumes.'),
     textColumn('ReclaimPolicy', 'reclaimPolicy', 'What becomes of a volume.'),
     textColumn('VolumeBindingMode', 'volumeBindingMode', 'When a volume is made.'),
-    flagColumn('AllowVolumeExpansion', 'allowVolumeExpansion', 'Whether volumes may grow.'),
+    column(
+      'AllowVolumeExpansion',
+      'Whether volumes may grow.',
+      obj => obj.allowVolumeExpansion === true,
+    ),
     AGE,
   ].map((entry, index) => (index === 0 ? { ...entry, format: 'name' } : entry)),
 })
@@ -90,24 +78,24 @@ const attributesClasses = builtin({
   shortNames: ['vac'],
   namespaced: false,
   strategy: {
-    validate: obj => needs(obj, 'driverName'),
-    validateUpdate: (obj, old) =>
-      ['driverName', 'parameters'].flatMap(field =>
-        equalJson(obj[field] ?? null, old[field] ?? null)
-          ? []
-          : [forbiddenField(field, FROZEN.replace('parameters', field))],
-      ),
+    prepareForCreate: obj => {
+      const { metadata } = obj
+      const held = metadata.finalizers ?? []
+      if (!held.includes(CLASS_FINALIZER)) metadata.finalizers = [...held, CLASS_FINALIZER]
+    },
+    validate: attributesErrors,
+    validateUpdate: attributesUpdateErrors,
   },
+  more: returnsDeleted,
   columns: [NAME, textColumn('DriverName', 'driverName', 'What applies it.'), AGE],
 })
 
 // --- what drivers and attachments say
 
-const driverErrors = (obj: KubeObject): FieldError[] => {
-  const policy = textAt(obj, 'spec.fsGroupPolicy')
-  const policies = ['ReadWriteOnceWithFSType', 'File', 'None']
-  if (policy === '' || policies.includes(policy)) return []
-  return [notSupported('spec.fsGroupPolicy', policy, policies)]
+/** A new driver has no generation; it counts what changes from then on. */
+function raiseGeneration(obj: KubeObject, old: KubeObject): void {
+  if (equalJson(obj.spec, old.spec)) return
+  obj.metadata.generation = (old.metadata.generation ?? 0) + 1
 }
 
 const drivers = builtin({
@@ -115,9 +103,10 @@ const drivers = builtin({
   kind: 'CSIDriver',
   plural: 'csidrivers',
   namespaced: false,
+  more: returnsDeleted,
   strategy: {
-    hasGeneration: true,
     allowUnconditionalUpdate: false,
+    prepareForUpdate: raiseGeneration,
     default: obj => {
       const spec = ensureObject(obj, 'spec')
       fillDefaults(spec, {
@@ -126,19 +115,15 @@ const drivers = builtin({
         storageCapacity: false,
         requiresRepublish: false,
         seLinuxMount: false,
+        fsGroupPolicy: 'ReadWriteOnceWithFSType',
       })
-      fillEmpty(spec, { fsGroupPolicy: 'ReadWriteOnceWithFSType' })
       if (listAt(spec, 'volumeLifecycleModes').length === 0) {
         spec.volumeLifecycleModes = ['Persistent']
       }
     },
     validate: driverErrors,
-    validateUpdate: (obj, old) => [
-      ...driverErrors(obj),
-      ...['spec.attachRequired', 'spec.volumeLifecycleModes'].flatMap(path =>
-        immutableField(valueAt(obj, path), valueAt(old, path), path),
-      ),
-    ],
+    validateUpdate: driverUpdateErrors,
+    warnings: driverWarnings,
   },
   columns: [
     NAME,
@@ -163,7 +148,15 @@ const csiNodes = builtin({
   kind: 'CSINode',
   plural: 'csinodes',
   namespaced: false,
-  strategy: { allowUnconditionalUpdate: false },
+  more: returnsDeleted,
+  strategy: {
+    allowUnconditionalUpdate: false,
+    default: obj => {
+      delete obj.status
+    },
+    validate: nodeErrors,
+    validateUpdate: nodeUpdateErrors,
+  },
   columns: [
     NAME,
     column('Drivers', 'How many drivers the node has.', obj => listAt(obj, 'spec.drivers').length, {
@@ -179,17 +172,10 @@ const capacities = builtin({
   plural: 'csistoragecapacities',
   strategy: {
     allowUnconditionalUpdate: false,
-    validate: obj => needs(obj, 'storageClassName'),
-    validateUpdate: (obj, old) =>
-      ['nodeTopology', 'storageClassName'].flatMap(field =>
-        immutableField(obj[field] ?? null, old[field] ?? null, field),
-      ),
+    validate: capacityErrors,
+    validateUpdate: capacityUpdateErrors,
   },
-  columns: [
-    NAME,
-    textColumn('StorageClassName', 'storageClassName', 'The class it is about.'),
-    textColumn('Capacity', 'capacity', 'How much there is.'),
-  ],
+  columns: [NAME, CREATED_AT],
 })
 
 const attachments = builtin({
@@ -199,13 +185,14 @@ const attachments = builtin({
   namespaced: false,
   strategy: {
     allowUnconditionalUpdate: false,
-    validate: obj => [...needs(obj, 'spec.attacher'), ...needs(obj, 'spec.nodeName')],
-    validateUpdate: (obj, old) => immutableField(obj.spec, old.spec, 'spec'),
+    validate: attachmentErrors,
+    validateUpdate: attachmentUpdateErrors,
   },
+  more: returnsDeleted,
   status: true,
   columns: [
     NAME,
-    textColumn('Attacher', 'spec.attacher', 'The driver.'),
+    { ...textColumn('Attacher', 'spec.attacher', 'The driver.'), format: 'name' },
     textColumn('PV', 'spec.source.persistentVolumeName', 'The volume.'),
     textColumn('Node', 'spec.nodeName', 'The node.'),
     flagColumn('Attached', 'status.attached', 'Whether it is done.'),
