@@ -165,7 +165,12 @@ async function startBehind(
     started,
   })
 
-  await bootstrap({ objects, serverAddress: addresses.serverAddress, port: listener.port })
+  await bootstrap({
+    objects,
+    serverAddress: addresses.serverAddress,
+    serviceRange: addresses.range,
+    port: listener.port,
+  })
   const trusting = startTrustLoops({ ...options, objects, registry })
   const loops = [...startLoops({ ...options, objects, registry, webhooks }), ...trusting]
   behind.loops = loops

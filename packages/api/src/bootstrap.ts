@@ -1,6 +1,6 @@
-// What a server's store holds from its first start on: the system namespaces, RBAC's bootstrap policy and the `kubernetes`
-// Service. Called once by api-server.ts; writes nothing that is already as it should be.
-// Ref: kubernetes/pkg/controlplane/controller/{systemnamespaces,kubernetesservice}, pkg/registry/rbac/rest/storage_rbac.go
+// What a server's store holds from its first start on: the system namespaces, RBAC's bootstrap policy, the `kubernetes`
+// Service and the ServiceCIDR of that name. Called once by api-server.ts; writes nothing that is already as it should be.
+// Ref: kubernetes/pkg/controlplane/controller/{systemnamespaces,kubernetesservice,defaultservicecidr}, pkg/registry/rbac/rest/storage_rbac.go
 
 import { type KubeObject, parseApiVersion } from '@podless/apimachinery'
 import { bootstrapPolicy, reconcileBootstrap } from './auth/bootstrap-policy.ts'
@@ -9,6 +9,7 @@ import type { NewObject, Objects } from './controllers/objects.ts'
 import type { Resource } from './resource.ts'
 import { encodeForStorage, keyOf } from './stored-form.ts'
 import { vmPolicy } from './vm/vm-policy.ts'
+import { timestamp } from './write.ts'
 
 const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 const CORE = { group: '', version: 'v1' }
@@ -17,17 +18,21 @@ export interface BootstrapOptions {
   readonly objects: Objects
   /** ClusterIP of the `kubernetes` Service. */
   readonly serverAddress: string
+  /** Where ClusterIPs come from. */
+  readonly serviceRange: string
   /** Port that the server listens on. */
   readonly port: number
 }
 
-export async function bootstrap({ objects, serverAddress, port }: BootstrapOptions): Promise<void> {
+export async function bootstrap(options: BootstrapOptions): Promise<void> {
+  const { objects, serverAddress, port } = options
   const namespaces = SYSTEM_NAMESPACES.map(name => ensure(objects, namespaceObject(name)))
   const policy = [...bootstrapPolicy(), ...istiodPolicy(), ...vmPolicy()].map(expected =>
     reconcile(objects, expected),
   )
   await Promise.all([...namespaces, ...policy])
   await ensure(objects, kubernetesService(serverAddress, port))
+  await ensure(objects, kubernetesServiceCidr(options))
 }
 
 function namespaceObject(name: string): NewObject {
@@ -60,6 +65,26 @@ function kubernetesService(clusterIP: string, targetPort: number): NewObject {
       internalTrafficPolicy: 'Cluster',
     },
     status: { loadBalancer: {} },
+  }
+}
+
+function kubernetesServiceCidr({ serviceRange, objects }: BootstrapOptions): NewObject {
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'ServiceCIDR',
+    metadata: { name: 'kubernetes' },
+    spec: { cidrs: [serviceRange] },
+    status: {
+      conditions: [
+        {
+          type: 'Ready',
+          status: 'True',
+          reason: '',
+          message: 'Kubernetes default Service CIDR is ready',
+          lastTransitionTime: timestamp(objects.now()),
+        },
+      ],
+    },
   }
 }
 

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:http2'
 import { request as httpsRequest } from 'node:https'
+import { BlockList } from 'node:net'
 import { after, before, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { startServer, type TestServer } from '../../../test/harness/server.ts'
@@ -107,6 +108,18 @@ test('a path that nothing serves is 404, a method that a page does not take 405'
     text: '404 page not found\n',
   })
   assert.equal((await overHttp1('/version', { method: 'POST' })).code, 405)
+})
+
+test('the range of the kubernetes Service is told as a ServiceCIDR that is ready', async () => {
+  const { code, text } = await overHttp1('/apis/networking.k8s.io/v1/servicecidrs/kubernetes')
+  assert.equal(code, 200)
+  const { spec, status } = JSON.parse(text)
+  const service = await overHttp1('/api/v1/namespaces/default/services/kubernetes')
+  const range = new BlockList()
+  const [address, bits] = spec.cidrs[0].split('/')
+  range.addSubnet(address, Number(bits))
+  assert.ok(range.check(JSON.parse(service.text).spec.clusterIP))
+  assert.partialDeepStrictEqual(status.conditions, [{ type: 'Ready', status: 'True' }])
 })
 
 test('readyz?verbose lists each check, and one check has a page', async () => {

@@ -66,7 +66,7 @@ const reach = (name: string): readonly string[] => [...reachableOpenApiNames(nam
 const TYPE_META: JsonObject = {
   apiVersion: {
     type: 'string',
-    description: 'The group and version whose schema this object follows, such as apps/v1.',
+    description: 'APIVersion defines which group and version the fields are of, such as apps/v1.',
   },
   kind: { type: 'string', description: 'The name of the type of this object, in CamelCase.' },
 }
@@ -80,7 +80,7 @@ function customSchema(resource: Resource): JsonObject {
     ...TYPE_META,
     metadata: {
       allOf: [{ $ref: `${REF}${META}.ObjectMeta` }],
-      description: 'Names, labels and what else all objects have.',
+      description: "Standard object's metadata: names, labels and what else all objects have.",
     },
   }
   const { gvr, names } = resource
