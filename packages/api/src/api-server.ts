@@ -188,10 +188,7 @@ async function startBehind(
     metrics,
     reloadTrust: tls => {
       listener.replaceTls(tls)
-      const isOurs = issuedByOneOf(tls.clientCa)
-      const isRevoked = options.isRevoked ?? (() => false)
-      // An open connection is asked no more who signed its certificate; whoever may, comes back.
-      listener.cut(peer => !isOurs(peer) || isRevoked(serialOf(peer)))
+      cutUntrusted(listener, tls, options)
       for (const loop of trusting) loop.resync()
     },
     close: async graceMs => {
@@ -200,6 +197,16 @@ async function startBehind(
       await stopBehind(behind)
     },
   }
+}
+
+/** An open connection is asked no more who signed its certificate; whoever may, comes back. */
+function cutUntrusted(
+  listener: Listener,
+  { clientCa }: TlsMaterial,
+  { isRevoked }: ApiServerOptions,
+): void {
+  const isOurs = issuedByOneOf(clientCa)
+  listener.cut(peer => !isOurs(peer) || isRevoked?.(serialOf(peer)) === true)
 }
 
 /** A client cannot connect to "any address". */
