@@ -97,7 +97,7 @@ function addPaths(paths: JsonObject, resource: Resource): void {
         : [[operation.method, operationOf(resource, operation, kind, sub)] as const]
     })
     if (entries.length > 0)
-      paths[path] = { ...Object.fromEntries(entries), parameters: pathParameters(path) }
+      paths[path] = { ...Object.fromEntries(entries), ...parameters(pathParameters(path)) }
   }
   make(collection, COLLECTION, verbs)
   if (namespaced && verbs.includes('list'))
@@ -123,7 +123,7 @@ function operationOf(
   return {
     tags: [`${tag}_${gvr.version}`],
     operationId: `${operation.id}${title(tag)}${title(gvr.version)}${resource.namespaced ? 'Namespaced' : ''}${names.kind}${title(sub?.[0] ?? '')}`,
-    parameters: operation.options.map(queryParameter),
+    ...parameters(operation.options.map(queryParameter)),
     ...requestBody(operation, target, resource.crd === undefined),
     responses: { 200: response(answer), 401: { description: 'Unauthorized' } },
     'x-kubernetes-action': operation.action,
@@ -153,6 +153,9 @@ function response(name: string): JsonObject {
     content: { 'application/json': { schema: { $ref: `#/components/schemas/${name}` } } },
   }
 }
+
+/** Left out when there are none: Go clients write no empty list, and compare what they wrote. */
+const parameters = (all: JsonObject[]): JsonObject => (all.length === 0 ? {} : { parameters: all })
 
 function queryParameter(name: string): JsonObject {
   const type = BOOLEANS.has(name) ? 'boolean' : INTEGERS.has(name) ? 'integer' : 'string'

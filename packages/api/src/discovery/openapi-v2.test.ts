@@ -110,6 +110,12 @@ test('operations say their bodies, parameters and answers as v2 does', () => {
   })
 })
 
+test('no path has an empty list, as Go writes none', () => {
+  const resources = builtinResources()
+  const text = JSON.stringify([pathsOf(resources), pathsToV2(pathsOf(resources))])
+  assert.doesNotMatch(text, /\[\]/)
+})
+
 test('each field of a built-in is a schema, and references stay within v2', () => {
   const resources = builtinResources()
   const definitions = definitionsToV2(schemasOf(resources), () => false)

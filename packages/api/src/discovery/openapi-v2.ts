@@ -113,12 +113,13 @@ function operationToV2(operation: JsonObject): JsonObject {
     ...(body.required === true ? { required: true } : {}),
     schema: schemaToV2(asObject(asObject(schema).schema)),
   }
+  const all = requestBody === undefined ? own : [bodyParameter, ...own]
   return {
     ...rest,
     consumes: requestBody === undefined ? ['*/*'] : Object.keys(content),
     produces: ['application/json', 'application/yaml'],
     schemes: ['https'],
-    parameters: requestBody === undefined ? own : [bodyParameter, ...own],
+    ...(all.length === 0 ? {} : { parameters: all }),
     responses: answers,
   }
 }
