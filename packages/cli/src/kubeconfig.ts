@@ -4,6 +4,7 @@
 import { access } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { ISTIOD_GROUP } from '@podless/api'
+import { parseYaml } from '@podless/apimachinery'
 import {
   createClientCertificate,
   kubeconfig as kubeconfigText,
@@ -14,6 +15,7 @@ import {
 import { checkLabel } from './checked-name.ts'
 import { parseDuration } from './duration.ts'
 import { CliError, EXIT } from './exit.ts'
+import { type OutputFormat, printJson } from './output.ts'
 import { objectPath, readServerAccess, ServerClient } from './server-client.ts'
 
 export interface KubeconfigOptions {
@@ -39,8 +41,14 @@ const USER_TTL = '24h'
 const SERVICE_ACCOUNT_PREFIX = 'system:serviceaccount:'
 const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/
 
-export async function kubeconfig(who: string, options: KubeconfigOptions): Promise<void> {
-  process.stdout.write(await createKubeconfig(who, options))
+/** Prints it as YAML, or as JSON, which clients read as well. */
+export async function kubeconfig(
+  who: string,
+  { output, ...options }: KubeconfigOptions & { readonly output: OutputFormat },
+): Promise<void> {
+  const text = await createKubeconfig(who, options)
+  if (output === 'json') printJson(parseYaml(Buffer.from(text), { strict: true }).value)
+  else process.stdout.write(text)
 }
 
 /** The kubeconfig's text. Needs a data folder in which the server has started once. */

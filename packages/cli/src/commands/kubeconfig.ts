@@ -1,7 +1,7 @@
 // The command line of `podless kubeconfig`. The work is in ../kubeconfig.ts, loaded when the command runs.
 
 import type { Command } from 'commander'
-import { dataOption, option, serverOption } from '../options.ts'
+import { dataOption, option, outputOption, serverOption } from '../options.ts'
 
 export function addKubeconfig(root: Command): void {
   const command = root
@@ -12,6 +12,7 @@ export function addKubeconfig(root: Command): void {
     dataOption(),
     option('--ttl <duration>', 'how long the credentials last, such as 1h or 30d', 'TTL'),
     serverOption('server URL to write'),
+    outputOption(),
   ]
   for (const item of options) command.addOption(item)
   command

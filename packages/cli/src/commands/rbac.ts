@@ -30,6 +30,7 @@ export function addRbac(root: Command): void {
     .requiredOption('--user <name>', 'whose requests')
     .option('--role-name <name>', 'name of the roles')
     .option('--denied', 'include what was refused')
+    .addOption(outputOption())
     .action(async (options: LearnOptions) => {
       const { learn } = await import('../rbac/learn.ts')
       await learn(options)

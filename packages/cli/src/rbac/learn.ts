@@ -5,6 +5,7 @@ import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { encodeYaml, isObject, type JsonObject, type JsonValue } from '@podless/apimachinery'
 import { CliError, EXIT } from '../exit.ts'
+import { type OutputFormat, printJson } from '../output.ts'
 
 export interface LearnOptions {
   readonly auditLog: readonly string[]
@@ -12,6 +13,7 @@ export interface LearnOptions {
   readonly roleName?: string
   /** Grant what was refused, too. */
   readonly denied?: boolean
+  readonly output: OutputFormat
 }
 
 /** One permission that was used. */
@@ -45,7 +47,7 @@ const EVERYBODYS_REVIEWS: ReadonlySet<string> = new Set([
   'authorization.k8s.io/selfsubjectrulesreviews',
 ])
 
-/** Prints the roles as YAML documents. Throws a CliError when the log shows nothing of the user. */
+/** Prints the roles: YAML documents, or a List in JSON. Throws a CliError when the log shows nothing of the user. */
 export async function learn(options: LearnOptions): Promise<void> {
   const uses: Use[] = []
   for (const path of options.auditLog) {
@@ -62,7 +64,8 @@ export async function learn(options: LearnOptions): Promise<void> {
       `the audit log shows nothing that ${options.user} did beyond what everybody may do; is that the user's whole name, and does the policy record it?`,
     )
   }
-  process.stdout.write(roles.map(encodeYaml).join('---\n'))
+  if (options.output === 'json') printJson({ apiVersion: 'v1', kind: 'List', items: roles })
+  else process.stdout.write(roles.map(encodeYaml).join('---\n'))
 }
 
 async function* eventsIn(path: string): AsyncGenerator<JsonObject> {

@@ -149,6 +149,24 @@ async function bind(role: JsonObject): Promise<void> {
   })
 }
 
+test('learn prints a List in JSON when asked to', async () => {
+  const log = join(directory, 'one.log')
+  const event = {
+    user: { username: 'robot' },
+    verb: 'list',
+    objectRef: { resource: 'secrets', namespace: 'default' },
+    annotations: { 'authorization.k8s.io/decision': 'allow' },
+  }
+  await writeFile(log, `${JSON.stringify(event)}\n`)
+  const { stdout } = await rbac('learn', '--audit-log', log, '--user', 'robot', '-o', 'json')
+  const { kind, items } = JSON.parse(stdout) as { kind: string; items: JsonObject[] }
+  assert.equal(kind, 'List')
+  assert.deepEqual(
+    items.map(item => [item.kind, item.rules]),
+    [['Role', [{ apiGroups: [''], resources: ['secrets'], verbs: ['list'] }]]],
+  )
+})
+
 test('learn says so when there is nothing to learn from', async () => {
   const log = join(directory, 'audit-of-nobody.log')
   await writeFile(log, '')
