@@ -11,6 +11,7 @@ import {
   reachableOpenApiNames,
 } from '@podless/apimachinery'
 import type { Resource } from '../resource.ts'
+import { withObjectMetaDescriptions } from './object-meta-descriptions.ts'
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
 const REF = '#/components/schemas/'
@@ -54,7 +55,8 @@ export function schemasOf(resources: readonly Resource[]): JsonObject {
   }
   for (const name of [...wanted].sort()) {
     const schema = builtinOpenApi(name)
-    if (schema !== undefined) schemas[name] = schema
+    if (schema === undefined) continue
+    schemas[name] = name === `${META}.ObjectMeta` ? withObjectMetaDescriptions(schema) : schema
   }
   // A body without a type of its own, which only operations name.
   schemas[PATCH] = { type: 'object', description: 'The body of a PATCH, by its content type.' }

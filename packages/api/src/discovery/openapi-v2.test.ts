@@ -110,6 +110,14 @@ test('operations say their bodies, parameters and answers as v2 does', () => {
   })
 })
 
+test('every field of the metadata that all objects have is described', () => {
+  const { properties } = schemasOf(builtinResources())[
+    'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'
+  ] as { properties: Record<string, { type?: string; description?: string }> }
+  for (const [name, { description }] of Object.entries(properties)) assert.ok(description, name)
+  assert.ok(properties.labels?.type)
+})
+
 test('no path has an empty list, as Go writes none', () => {
   const resources = builtinResources()
   const text = JSON.stringify([pathsOf(resources), pathsToV2(pathsOf(resources))])
