@@ -65,6 +65,12 @@ export interface Storage {
     consistency?: Consistency,
     options?: { signal?: AbortSignal },
   ): Promise<StoredObject | undefined>
+  /** As get(), with the revision that this is the state of: a watch after it misses nothing. */
+  getAt(
+    key: string,
+    consistency?: Consistency,
+    options?: { signal?: AbortSignal },
+  ): Promise<{ stored: StoredObject | undefined; revision: number }>
   /** Throws compacted | futureRevision | unavailable, ContinueError, ContinueExpiredError. */
   list(request: ListRequest): Promise<ListResult>
   /** Throws compacted (410) | futureRevision | unavailable. */
@@ -124,10 +130,19 @@ class CachedStorage implements Storage {
     consistency: Consistency = LATEST,
     options: { signal?: AbortSignal } = {},
   ): Promise<StoredObject | undefined> {
+    return (await this.getAt(key, consistency, options)).stored
+  }
+
+  async getAt(
+    key: string,
+    consistency: Consistency = LATEST,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<{ stored: StoredObject | undefined; revision: number }> {
     assert(consistency.type !== 'exact', 'a get has no exact revision')
-    if (await this.#isFresh(consistency, options.signal)) return this.cacher.get(key)
-    const { entry } = await this.backend.get(key, options)
-    return entry && storedObject(entry.key, entry.value, entry.revision)
+    if (await this.#isFresh(consistency, options.signal))
+      return { stored: this.cacher.get(key), revision: this.cacher.revision }
+    const { entry, revision } = await this.backend.get(key, options)
+    return { stored: entry && storedObject(entry.key, entry.value, entry.revision), revision }
   }
 
   async list(request: ListRequest): Promise<ListResult> {

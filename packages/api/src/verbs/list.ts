@@ -26,9 +26,9 @@ export async function readCollection(
     const consistency = listConsistency(options)
     // One object is looked up, not searched for, where no older state is asked for.
     if (key !== undefined && consistency.type !== 'exact' && options.continue === '') {
-      const stored = await server.storage.get(key, consistency)
+      const { stored, revision } = await server.storage.getAt(key, consistency)
       const items = stored !== undefined && predicate?.(stored) !== false ? [stored] : []
-      return { items, revision: server.cacher.revision }
+      return { items, revision }
     }
     if (predicate !== undefined && resource.conversion !== undefined)
       await convertStored([...server.cacher.list(prefix)], resource)
