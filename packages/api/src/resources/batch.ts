@@ -5,6 +5,7 @@ import {
   type FieldError,
   immutableField,
   invalidValue,
+  isObject,
   type JsonObject,
   type KubeObject,
   notSupported,
@@ -22,13 +23,22 @@ import {
   selectorColumn,
   textColumn,
 } from './columns.ts'
-import { notNegative, podTemplateErrors } from './pod-rules.ts'
+import { scheduleProblem, timeZoneProblem } from './cron-schedule.ts'
+import {
+  generatedSelectorErrors,
+  jobSelectorErrors,
+  jobSpecErrors,
+  ownLabels,
+} from './job-rules.ts'
+import { notNegative } from './pod-rules.ts'
 import { defaultTemplate } from './pod-template.ts'
+import { workloadWarnings } from './pod-warnings.ts'
 import {
   ensureObject,
   fillDefaults,
   fillEmpty,
   listAt,
+  mapAt,
   numberAt,
   objectAt,
   objectsAt,
@@ -54,48 +64,34 @@ function defaultJobSpec(spec: JsonObject): void {
 }
 
 const UID_LABEL = 'batch.kubernetes.io/controller-uid'
-const NAME_LABEL = 'batch.kubernetes.io/job-name'
 
 /** A Job that brings no selector of its own selects its pods by its uid. */
 function selectOwnPods(obj: KubeObject): void {
   const spec = ensureObject(obj, 'spec')
   if (spec.manualSelector === true) return
-  const uid = obj.metadata.uid ?? ''
-  const name = obj.metadata.name ?? ''
   const metadata = ensureObject(ensureObject(spec, 'template'), 'metadata')
-  const labels = ensureObject(metadata, 'labels')
-  Object.assign(labels, {
-    [UID_LABEL]: uid,
-    [NAME_LABEL]: name,
-    'controller-uid': uid,
-    'job-name': name,
-  })
-  const selector = ensureObject(spec, 'selector')
-  ensureObject(selector, 'matchLabels')[UID_LABEL] = uid
+  fillDefaults(ensureObject(metadata, 'labels'), ownLabels(obj))
+  const labels = ensureObject(ensureObject(spec, 'selector'), 'matchLabels')
+  fillDefaults(labels, { [UID_LABEL]: obj.metadata.uid ?? '' })
 }
 
-function jobSpecErrors(spec: JsonObject, path: string): FieldError[] {
-  const errors = podTemplateErrors(objectAt(spec, 'template'), `${path}.template`)
-  for (const field of ['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit']) {
-    const value = numberAt(spec, field)
-    if (value !== undefined && value < 0) {
-      const detail = 'must be greater than or equal to 0'
-      errors.push(invalidValue(`${path}.${field}`, value, detail))
-    }
+/** A Job without labels has those of its pods. Ref: kubernetes/pkg/apis/batch/v1/defaults.go SetDefaults_Job */
+function takeTemplateLabels(obj: KubeObject): void {
+  const labels = mapAt(obj, 'spec.template.metadata.labels')
+  const own = obj.metadata.labels ?? {}
+  if (Object.keys(own).length === 0 && Object.keys(labels).length > 0) {
+    obj.metadata.labels = { ...labels }
   }
-  const policy = textAt(spec, 'template.spec.restartPolicy')
-  if (policy !== 'OnFailure' && policy !== 'Never') {
-    const where = `${path}.template.spec.restartPolicy`
-    errors.push(
-      policy === 'Always' || policy === ''
-        ? required(where, 'valid values: "OnFailure", "Never"')
-        : notSupported(where, policy, ['OnFailure', 'Never']),
-    )
-  }
-  return errors
 }
 
-const jobErrors = (obj: KubeObject): FieldError[] => jobSpecErrors(objectAt(obj, 'spec'), 'spec')
+const specErrors = (obj: KubeObject): FieldError[] => [
+  ...jobSpecErrors(objectAt(obj, 'spec'), 'spec'),
+  ...jobSelectorErrors(obj),
+]
+const jobErrors = (obj: KubeObject): FieldError[] => [
+  ...generatedSelectorErrors(obj),
+  ...specErrors(obj),
+]
 
 const condition = (obj: KubeObject, type: string): boolean =>
   objectsAt(obj, 'status.conditions').some(
@@ -143,11 +139,18 @@ const jobs = builtin({
       const spec = ensureObject(obj, 'spec')
       defaultJobSpec(spec)
       fillDefaults(spec, { manualSelector: false })
+      takeTemplateLabels(obj)
     },
-    prepareForCreate: selectOwnPods,
+    prepareForCreate: obj => {
+      selectOwnPods(obj)
+      takeTemplateLabels(obj)
+    },
+    warnings: workloadWarnings('spec.template'),
     validate: jobErrors,
     validateUpdate: (obj, old) => [
+      // NOTE: upstream looks at the spec twice, and clients see what is wrong with it twice.
       ...jobErrors(obj),
+      ...specErrors(obj),
       ...['spec.completions', 'spec.selector', 'spec.template', 'spec.completionMode'].flatMap(
         path =>
           valueAt(old, 'spec.suspend') === true && path === 'spec.template'
@@ -173,15 +176,21 @@ const jobs = builtin({
 
 const CONCURRENCY = ['Allow', 'Forbid', 'Replace']
 
+const CRON_AMOUNTS = [
+  'startingDeadlineSeconds',
+  'successfulJobsHistoryLimit',
+  'failedJobsHistoryLimit',
+]
+
 function cronJobErrors(obj: KubeObject): FieldError[] {
-  const errors = notNegative(obj, 'spec.startingDeadlineSeconds')
+  const errors = CRON_AMOUNTS.flatMap(field => notNegative(obj, `spec.${field}`))
   const schedule = textAt(obj, 'spec.schedule')
+  const problem = schedule === '' ? undefined : scheduleProblem(schedule)
   if (schedule === '') errors.push(required('spec.schedule'))
-  else if (!isSchedule(schedule)) {
-    const fields = schedule.trim().split(/\s+/).length
-    const detail = `expected exactly 5 fields, found ${fields}: [${schedule.trim().split(/\s+/).join(' ')}]`
-    errors.push(invalidValue('spec.schedule', schedule, detail))
-  }
+  else if (problem !== undefined) errors.push(invalidValue('spec.schedule', schedule, problem))
+  const zone = valueAt(obj, 'spec.timeZone')
+  const lost = typeof zone === 'string' ? timeZoneProblem(zone) : undefined
+  if (lost !== undefined) errors.push(invalidValue('spec.timeZone', zone, lost))
   const policy = textAt(obj, 'spec.concurrencyPolicy')
   if (!CONCURRENCY.includes(policy)) {
     errors.push(notSupported('spec.concurrencyPolicy', policy, CONCURRENCY))
@@ -193,12 +202,20 @@ function cronJobErrors(obj: KubeObject): FieldError[] {
     )
   }
   const spec = objectAt(obj, 'spec.jobTemplate.spec')
-  return [...errors, ...jobSpecErrors(spec, 'spec.jobTemplate.spec')]
+  const path = 'spec.jobTemplate.spec'
+  return [...errors, ...madeSelectorErrors(spec, path), ...jobSpecErrors(spec, path)]
 }
 
-/** Five fields, or one of cron's words such as @daily and @every 1h. */
-const isSchedule = (text: string): boolean =>
-  text.trim().startsWith('@') || text.trim().split(/\s+/).length === 5
+/** The selector of each Job is made when the Job is. */
+function madeSelectorErrors(spec: JsonObject, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  if (isObject(spec.selector)) {
+    const detail = '`selector` will be auto-generated'
+    errors.push(invalidValue(`${path}.selector`, spec.selector, detail))
+  }
+  if (spec.manualSelector !== true) return errors
+  return [...errors, notSupported(`${path}.manualSelector`, true, ['nil', 'false'])]
+}
 
 const cronJobs = builtin({
   group: GROUP,
@@ -219,6 +236,7 @@ const cronJobs = builtin({
       const job = ensureObject(ensureObject(spec, 'jobTemplate'), 'spec')
       defaultTemplate(job)
     },
+    warnings: workloadWarnings('spec.jobTemplate.spec.template'),
     validate: cronJobErrors,
     validateUpdate: cronJobErrors,
   },
