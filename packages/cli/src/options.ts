@@ -14,7 +14,11 @@ export const dataOption = (): Option =>
 
 /** Another server than the one of the data folder. */
 export const kubeconfigOption = (): Option =>
-  new Option('--kubeconfig <file>', 'kubeconfig of the server to talk to, instead of --data')
+  option(
+    '--kubeconfig <file>',
+    'kubeconfig of the server to talk to, instead of --data',
+    'KUBECONFIG',
+  )
 
 /** The address to write down for others, when this machine reaches the server elsewhere. */
 export const serverOption = (description: string): Option =>
