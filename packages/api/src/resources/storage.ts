@@ -34,8 +34,6 @@ import {
 
 const GROUP = 'storage.k8s.io'
 const DEFAULT_CLASS = 'storageclass.kubernetes.io/is-default-class'
-/** Keeps a class while volumes use it; a controller takes it off. */
-const CLASS_FINALIZER = 'kubernetes.io/vac-protection'
 const returnsDeleted = { returnsDeleted: true }
 
 // --- StorageClass
@@ -77,15 +75,8 @@ const attributesClasses = builtin({
   plural: 'volumeattributesclasses',
   shortNames: ['vac'],
   namespaced: false,
-  strategy: {
-    prepareForCreate: obj => {
-      const { metadata } = obj
-      const held = metadata.finalizers ?? []
-      if (!held.includes(CLASS_FINALIZER)) metadata.finalizers = [...held, CLASS_FINALIZER]
-    },
-    validate: attributesErrors,
-    validateUpdate: attributesUpdateErrors,
-  },
+  // NOTE: upstream adds kubernetes.io/vac-protection, which its controller-manager takes off; nothing here would.
+  strategy: { validate: attributesErrors, validateUpdate: attributesUpdateErrors },
   more: returnsDeleted,
   columns: [NAME, textColumn('DriverName', 'driverName', 'What applies it.'), AGE],
 })
