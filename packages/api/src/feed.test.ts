@@ -3,7 +3,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { KubeObject } from '@podless/apimachinery'
-import { openCacher } from '@podless/storage'
+import {
+  type CacheWatcher,
+  openCacher,
+  type StoredObject,
+  storedObject,
+  type WatchSink,
+} from '@podless/storage'
 import { openMemory } from '@podless/storage/testing'
 import { feed } from './feed.ts'
 import { createLog } from './log.ts'
@@ -78,4 +84,46 @@ test('a view that can not even forget an object ends the process: what it allows
   await view.put('bad')
   assert.match(String(await view.fatal), /bad is unbearable/)
   await view.close()
+})
+
+test('what a Service gave up while the cache had lost its place is told', async () => {
+  const registry = new Registry()
+  registry.replace('', builtinResources())
+  const sinks = new Map<string, WatchSink>()
+  const told: string[] = []
+  let latest: StoredObject | undefined
+  const portOf = (service: KubeObject): number => (service.spec as { port: number }).port
+  feed({
+    cacher: {
+      get: () => latest,
+      revision: 1,
+      watch: ({ prefix, sink }) => {
+        if (sink !== undefined) sinks.set(prefix, sink)
+        return {} as CacheWatcher
+      },
+    },
+    resourceOf: gvr => registry.lookup(gvr) ?? assert.fail(gvr.resource),
+    addresses: {
+      apply: (service, deleted, previous) =>
+        told.push(`${deleted ? 'gone' : portOf(service)} was ${previous && portOf(previous)}`),
+    },
+    authorizer: { set: () => undefined, remove: () => undefined },
+    log: createLog({ write: assert.fail, level: 'error', now: () => new Date(0) }),
+    onFatal: error => assert.fail(String(error)),
+  })
+  const [prefix = ''] = [...sinks.keys()].filter(key => key.includes('services'))
+  const store = (port: number): StoredObject => {
+    const metadata = { name: 's', uid: 's' }
+    const service = { apiVersion: 'v1', kind: 'Service', metadata, spec: { port } }
+    return storedObject(`${prefix}a/s`, Buffer.from(JSON.stringify(service)), port)
+  }
+  const show = (object: StoredObject): void => {
+    const { revision } = object
+    sinks.get(prefix)?.onEvents([{ type: 'ADDED', object, previous: undefined, revision }])
+  }
+  show(store(1))
+  latest = store(2)
+  sinks.get(prefix)?.onEnd?.('expired', undefined)
+  show(latest)
+  assert.deepEqual(told, ['1 was undefined', '2 was 1'])
 })

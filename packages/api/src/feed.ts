@@ -10,7 +10,7 @@ import type { ClusterIpAllocator } from './service-addresses.ts'
 import { decodeStored, prefixOf } from './stored-form.ts'
 
 export interface FeedOptions {
-  readonly cacher: Cacher
+  readonly cacher: Pick<Cacher, 'get' | 'revision' | 'watch'>
   readonly resourceOf: (gvr: GroupVersionResource) => Resource
   readonly addresses: Pick<ClusterIpAllocator, 'apply'>
   readonly authorizer: Pick<RbacAuthorizer, 'set' | 'remove'>
@@ -35,11 +35,17 @@ export function feed(options: FeedOptions): void {
   }
 }
 
-function follow(options: FeedOptions, resource: Resource, apply: Apply): void {
+/** `known`: what was last seen of each object, also before the cache lost its place. */
+function follow(
+  options: FeedOptions,
+  resource: Resource,
+  apply: Apply,
+  known = new Map<string, StoredObject>(),
+): void {
   const { cacher, log, onFatal } = options
-  const known = new Map<string, StoredObject>()
   const take = (event: CacheEvent): void => {
-    const { type, object, previous } = event
+    const { type, object } = event
+    const previous = event.previous ?? known.get(object.key)
     if (type === 'DELETED') known.delete(object.key)
     else known.set(object.key, object)
     const decode = (stored: StoredObject): KubeObject => decodeStored(stored, resource)
@@ -58,11 +64,11 @@ function follow(options: FeedOptions, resource: Resource, apply: Apply): void {
       return
     }
     // What went while nobody looked has no event: a role that is gone must not allow any more.
-    for (const object of known.values()) {
+    for (const object of [...known.values()]) {
       if (cacher.get(object.key)?.header.uid === object.header.uid) continue
       take({ type: 'DELETED', object, previous: undefined, revision: cacher.revision })
     }
-    follow(options, resource, apply)
+    follow(options, resource, apply, known)
   }
   cacher.watch({
     prefix: prefixOf(resource, ''),
