@@ -114,3 +114,10 @@ test('a missing key, another key, another place and a changed byte are refused',
   assert.throws(() => over(inner, { name: 'a:b', secret: Buffer.alloc(32) }), TypeError)
   assert.throws(() => over(inner, { name: 'a', secret: Buffer.alloc(16) }), TypeError)
 })
+
+test('reencrypt() tells when the first key has the name of another', async () => {
+  const inner = openMemory()
+  await over(inner, key('a', 1)).put(KEY, Buffer.from('one'), { ifRevision: 0 })
+  const keys = [key('a', 2)]
+  await assert.rejects(reencrypt(inner, { keys, prefixes: [PREFIX] }), { code: 'corrupt' })
+})
