@@ -1,6 +1,6 @@
 // What a server's store holds from its first start on: the system namespaces, RBAC's bootstrap policy, the `kubernetes`
 // Service and the ServiceCIDR of that name. Called once by api-server.ts; writes nothing that is already as it should be.
-// Ref: kubernetes/pkg/controlplane/controller/{systemnamespaces,kubernetesservice,defaultservicecidr}, pkg/registry/rbac/rest/storage_rbac.go
+// Ref: kubernetes/pkg/controlplane/controller/{systemnamespaces,kubernetesservice,defaultservicecidr}, rbac/rest/storage_rbac.go
 
 import { type KubeObject, parseApiVersion } from '@podless/apimachinery'
 import { bootstrapPolicy, reconcileBootstrap } from './auth/bootstrap-policy.ts'
