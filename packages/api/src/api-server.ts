@@ -355,7 +355,14 @@ function webhookClient(config: ServerConfig, objects: Objects, registry: Registr
   })
 }
 
-function admissionOf({ storage, objects, registry, webhooks: client, log }: Parts): AdmissionChain {
+function admissionOf({
+  storage,
+  objects,
+  registry,
+  authorizer,
+  webhooks: client,
+  log,
+}: Parts): AdmissionChain {
   const webhooks = (resource: string): Resource =>
     registry.builtin('admissionregistration.k8s.io', resource)
   const kinds = {
@@ -377,6 +384,7 @@ function admissionOf({ storage, objects, registry, webhooks: client, log }: Part
     get: (resource: Resource, namespace: string, name: string) =>
       objects.get(resource, namespace, name),
     list: (resource: Resource, namespace: string) => objects.list(resource, namespace),
+    authorizer,
   })
   return new AdmissionChain([
     terminatingCrdStep,

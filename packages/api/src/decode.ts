@@ -7,6 +7,7 @@ import {
   badRequest,
   bareMediaType,
   bodyFormat,
+  builtinSchema,
   cannotBeHandled,
   checkConvertible,
   DecodeError,
@@ -192,6 +193,7 @@ function patchedBuiltin(
 ): Patched {
   try {
     if (reflective) checkConvertible(value, schema)
+    else checkPatchedKind(gvk, value, refuse)
     const { object, unknownFields } = decodeTyped(value, schema)
     const typed = {
       ...object,
@@ -204,6 +206,28 @@ function patchedBuiltin(
     if (!(error instanceof DecodeError)) throw error
     throw refuse(error.message)
   }
+}
+
+/**
+ * A merge or JSON patch may not make another kind of an object; one that leaves none keeps its own.
+ * NOTE: upstream first tells what of the object does not fit the other kind.
+ */
+function checkPatchedKind(
+  own: GroupVersionKind,
+  { apiVersion, kind }: JsonObject,
+  refuse: (text: string) => Error,
+): void {
+  const named = typeof kind === 'string' && kind !== '' ? kind : own.kind
+  const version =
+    typeof apiVersion === 'string' && apiVersion !== '' ? apiVersion : apiVersionOf(own)
+  if (named === own.kind && version === apiVersionOf(own)) return
+  const other = parseApiVersion(version)
+  if (other === undefined || builtinSchema({ ...other, kind: named }) === undefined) {
+    throw refuse(notRegistered(named, version))
+  }
+  const internal = own.group === '' ? 'core' : own.group.split('.')[0]
+  const from = `${other.version}.${named}`
+  throw refuse(`converting (${from}) to (${internal}.${own.kind}): unknown conversion`)
 }
 
 function patchedCustom(
@@ -245,12 +269,26 @@ export function decodeDeleteOptions(ctx: RequestContext, body: Buffer): JsonObje
   try {
     const value = type.endsWith('yaml') ? parseYaml(body, { strict: false }).value : parseJson(body)
     if (value === null) return {}
-    if (isObject(value)) return value
+    if (isObject(value)) {
+      refuseOtherKind(value)
+      return value
+    }
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
     throw unreadableOptions(error.message)
   }
   throw unreadableOptions('the body is no object')
+}
+
+function refuseOtherKind({ kind, apiVersion }: JsonObject): void {
+  if (typeof kind !== 'string' || kind === '' || kind === DELETE_OPTIONS.kind) return
+  throw badRequest(notRegistered(kind, typeof apiVersion === 'string' ? apiVersion : ''))
+}
+
+/** What Go's scheme says of a kind it does not know. */
+function notRegistered(kind: string, apiVersion: string): string {
+  const [shown, version] = [JSON.stringify(kind), JSON.stringify(apiVersion)]
+  return `no kind ${shown} is registered for version ${version} in scheme "pkg/runtime/scheme.go:111"`
 }
 
 const unreadableOptions = (why: string): Error =>

@@ -102,6 +102,7 @@ export class Pages {
     const groups = served.filter(({ group }) => group !== '')
     return [
       ...this.#pages.keys(),
+      '/openapi/v3/',
       '/api/v1',
       ...new Set(groups.map(({ group }) => `/apis/${group}`)),
       ...groups.map(({ group, version }) => `/apis/${group}/${version}`),

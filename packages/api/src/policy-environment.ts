@@ -31,7 +31,11 @@ export function policyEnvironment(
     ...(options.hasParams ? { params: 'dyn' } : {}),
   }
   const telling = (): Record<string, CelVariable> => ({ ...base, variables: { fields: programs } })
-  const deciding = (): Record<string, CelVariable> => ({ ...telling(), authorizer: 'dyn' })
+  const deciding = (): Record<string, CelVariable> => ({
+    ...telling(),
+    authorizer: 'kubernetes.authorization.Authorizer',
+    'authorizer.requestResource': 'kubernetes.authorization.ResourceCheck',
+  })
   for (const { name, expression } of variables) {
     const compiled = compileCel(expression, { variables: deciding(), result: 'any' })
     programs.set(name, compiled.ok ? compiled.program : undefined)

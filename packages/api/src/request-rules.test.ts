@@ -252,3 +252,38 @@ test('reviews and tokens have no Table, a scale has one of its own, and a second
   assert.deepEqual(names, ['Name', 'Desired', 'Available', 'Age'])
   assert.deepEqual(scale.rows[0]?.cells.slice(0, 3), ['mill', 3, 0])
 })
+
+const PATCHED_KINDS: readonly (readonly [patch: JsonObject, why: string])[] = [
+  [
+    { kind: 'Robot' },
+    'no kind "Robot" is registered for version "v1" in scheme "pkg/runtime/scheme.go:111"',
+  ],
+  [
+    { apiVersion: 'apps/v1' },
+    'no kind "ConfigMap" is registered for version "apps/v1" in scheme "pkg/runtime/scheme.go:111"',
+  ],
+  [{ kind: 'Pod' }, 'converting (v1.Pod) to (core.ConfigMap): unknown conversion'],
+]
+
+for (const [patch, why] of PATCHED_KINDS) {
+  test(`a merge patch makes no other kind of an object: ${why}`, async () => {
+    const answer = await admin.send({
+      method: 'PATCH',
+      path: `${CONFIGMAPS}/other`,
+      headers: { 'content-type': 'application/merge-patch+json' },
+      body: patch,
+    })
+    assert.equal(answer.status, 422)
+    const { causes } = answer.json().details as { causes: { field: string; message: string }[] }
+    assert.equal(causes[0]?.field, 'patch')
+    assert.ok(causes[0]?.message.endsWith(`: ${why}`), causes[0]?.message)
+  })
+}
+
+test('the body of a deletion is of no other kind than DeleteOptions', async () => {
+  const body = { apiVersion: 'v1', kind: 'ConfigMap' }
+  const answer = await admin.send({ method: 'DELETE', path: `${CONFIGMAPS}/other`, body })
+  assert.equal(answer.status, 400)
+  const why = 'no kind "ConfigMap" is registered for version "v1"'
+  assert.equal(answer.json().message, `${why} in scheme "pkg/runtime/scheme.go:111"`)
+})

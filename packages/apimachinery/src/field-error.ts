@@ -1,6 +1,7 @@
 // One thing wrong with one field of an object, and the cause it becomes in a 422 Status.
 // Made by validation, turned into a Status by status.ts `invalid`. Ref: apimachinery/pkg/util/validation/field/errors.go
 
+import { quoteGo } from './codec/decode-error.ts'
 import { formatGoFloat } from './go-float.ts'
 import type { JsonValue } from './json.ts'
 
@@ -62,6 +63,7 @@ export function formatFieldError(error: FieldError): string {
 function formatValue(value: JsonValue | undefined): string {
   if (value === undefined || value === null) return 'null'
   if (typeof value === 'number' && !Number.isInteger(value)) return formatGoFloat(value)
+  if (typeof value === 'string') return quoteGo(value)
   const text = JSON.stringify(value)
   // Go's encoder escapes these in objects and lists; strings are printed by other means.
   return typeof value === 'object' ? text.replace(/[<>&]/g, escapeHtml) : text

@@ -3,6 +3,9 @@
 // Ref: apiserver/pkg/admission/plugin/policy/generic/policy_dispatcher.go, .../policy/matching/matching.go
 
 import {
+  type CelAccessCheck,
+  celAuthorizer,
+  celResourceCheck,
   isObject,
   type JsonValue,
   type KubeObject,
@@ -10,7 +13,7 @@ import {
   parseApiVersion,
 } from '@podless/apimachinery'
 import type { Registry } from '../registry.ts'
-import type { Resource } from '../resource.ts'
+import type { Authorizer, Resource, UserInfo } from '../resource.ts'
 import { admissionRequest, inVersion } from './admission-request.ts'
 import type { AdmissionAttributes } from './chain.ts'
 import type { PolicyInput } from './policy-run.ts'
@@ -24,6 +27,8 @@ export interface PolicyOptions {
   readonly namespace: (name: string) => KubeObject | undefined
   readonly get: (resource: Resource, namespace: string, name: string) => KubeObject | undefined
   readonly list: (resource: Resource, namespace: string) => Iterable<KubeObject>
+  /** What expressions ask by the name of `authorizer`. */
+  readonly authorizer: Authorizer
 }
 
 interface NamedRule extends Rule {
@@ -199,10 +204,11 @@ function paramsOf(
 
 /** What expressions see of a request, but its parameters. */
 export function inputOf(
-  { namespace }: PolicyOptions,
+  { namespace, authorizer }: PolicyOptions,
   attributes: AdmissionAttributes,
   version: string,
 ): Omit<PolicyInput, 'params'> {
+  const ask = accessCheck(authorizer, attributes.user)
   const isNamespace = attributes.resource.gvr.resource === 'namespaces'
   const own =
     isNamespace || attributes.namespace === '' ? undefined : namespace(attributes.namespace)
@@ -211,6 +217,31 @@ export function inputOf(
     oldObject: inVersion(attributes, attributes.oldObject, version),
     request: admissionRequest(attributes, version),
     namespaceObject: own === undefined ? null : withoutManagedFields(own),
+    authorizer: celAuthorizer(ask),
+    'authorizer.requestResource': celResourceCheck(ask, {
+      group: attributes.resource.gvr.group,
+      resource: attributes.resource.gvr.resource,
+      subresource: attributes.subresource,
+      namespace: attributes.namespace,
+      name: attributes.name,
+    }),
+  }
+}
+
+/** Asks on behalf of a request's user, or of the ServiceAccount that an expression names. */
+function accessCheck(authorizer: Authorizer, user: UserInfo): CelAccessCheck {
+  return ({ serviceAccount, ...access }) =>
+    authorizer.authorize({
+      ...access,
+      user: serviceAccount === undefined ? user : serviceAccountUser(serviceAccount),
+    })
+}
+
+function serviceAccountUser({ namespace, name }: { namespace: string; name: string }): UserInfo {
+  const all = 'system:serviceaccounts'
+  return {
+    name: `system:serviceaccount:${namespace}:${name}`,
+    groups: [all, `${all}:${namespace}`, 'system:authenticated'],
   }
 }
 

@@ -3,6 +3,7 @@
 // apiserver/pkg/admission/plugin/webhook/matchconditions/matcher.go
 
 import {
+  type AccessQuestion,
   type CelProgram,
   type CelVariable,
   type CompileOptions,
@@ -21,6 +22,9 @@ export interface PolicyInput {
   readonly namespaceObject: JsonValue
   /** null when the binding has none. */
   readonly params: JsonValue
+  /** Asks what the request's user may do, or others. */
+  readonly authorizer: AccessQuestion
+  readonly 'authorizer.requestResource': AccessQuestion
 }
 
 /** A compiled expression, or why it is none, which is told when it is asked for. */

@@ -178,6 +178,29 @@ test('a policy whose expressions do not fit their variables is refused', async (
   assert.match(text, /undeclared reference to 'params'/)
 })
 
+test('an expression may ask what the user and others are allowed to do', async () => {
+  await install({
+    validations: [
+      {
+        expression: 'authorizer.requestResource.check("delete").allowed()',
+        message: 'who creates may not delete',
+      },
+      {
+        expression:
+          'authorizer.serviceAccount("default", "robot").group("").resource("configmaps").namespace("default").check("get").allowed()',
+        message: 'the robot may not read',
+      },
+    ],
+  })
+  const answer = await create('asked')
+  assert.equal(answer.status, 422)
+  const { details } = answer.json() as { details: { causes: { message: string }[] } }
+  assert.deepEqual(
+    details.causes.map(({ message }) => message),
+    [denied('the robot may not read')],
+  )
+})
+
 test('policies do not judge policies', async () => {
   const everything = [{ operations: ['*'], apiGroups: ['*'], apiVersions: ['*'], resources: ['*'] }]
   await install({

@@ -3,6 +3,7 @@
 
 import type { JsonValue } from '../json.ts'
 import type { SchemaNode } from '../schema/node.ts'
+import { AccessQuestion } from './authorization.ts'
 import { type CelType, DYN, optionalOf, readType } from './cel-type.ts'
 import { type Checked, check } from './checker.ts'
 import { estimate } from './cost.ts'
@@ -11,7 +12,7 @@ import { type Declaration, declareSchema } from './declaration.ts'
 import { declareFields, LazyFields } from './fields.ts'
 import { Frame } from './frame.ts'
 import type {
-  CelFields,
+  CelBinding,
   CelProgram,
   CelVariable,
   Compiled,
@@ -35,7 +36,7 @@ interface Variable {
   readonly type: CelType
   readonly declaration: Declaration | undefined
   /** Converts what is bound to it. */
-  readonly read: (bound: JsonValue | CelFields | undefined) => CelValue
+  readonly read: (bound: CelBinding) => CelValue
 }
 
 /** Results that only an expression with patch types can have. */
@@ -84,8 +85,12 @@ function makeProgram(checked: Checked, variables: readonly Variable[]): Compiled
 
 function declareVariable(name: string, variable: CelVariable): Variable | undefined {
   if (typeof variable === 'string') {
-    const read = (bound: JsonValue | CelFields | undefined) =>
-      bound === undefined ? missing(name) : fromJson(bound as JsonValue)
+    const read = (bound: CelBinding) =>
+      bound === undefined
+        ? missing(name)
+        : bound instanceof AccessQuestion
+          ? bound
+          : fromJson(bound as JsonValue)
     return { name, type: readType(variable), declaration: undefined, read }
   }
   if ('fields' in variable) {
@@ -93,7 +98,7 @@ function declareVariable(name: string, variable: CelVariable): Variable | undefi
       ([field, program]) => [field, program instanceof Program ? program.type : DYN] as const,
     )
     const { type } = declareFields(new Map(types))
-    const read = (bound: JsonValue | CelFields | undefined) =>
+    const read = (bound: CelBinding) =>
       bound instanceof Map ? new LazyFields(bound) : missing(name)
     return { name, type, declaration: undefined, read }
   }
@@ -103,7 +108,7 @@ function declareVariable(name: string, variable: CelVariable): Variable | undefi
   const declaration = declaredRoot(schema, isWrapped && variable.resourceRoot === true)
   if (declaration === undefined) return undefined
   const type = optional ? optionalOf(declaration.type) : declaration.type
-  const read = (bound: JsonValue | CelFields | undefined): CelValue => {
+  const read = (bound: CelBinding): CelValue => {
     if (bound === undefined) return optional ? NONE : missing(name)
     const value = fromSchema(bound as JsonValue, schema)
     return optional && !(value instanceof CelError) ? new CelOptional(value) : value
@@ -146,10 +151,7 @@ class Program implements CelProgram {
     this.#referenced = new Set(names)
   }
 
-  evaluate(
-    bindings: Readonly<Record<string, JsonValue | CelFields | undefined>>,
-    budget: CostBudget,
-  ): Evaluation {
+  evaluate(bindings: Readonly<Record<string, CelBinding>>, budget: CostBudget): Evaluation {
     const frame = new Frame(this.#planned.slots, budget.perCall, index => {
       const variable = this.#variables[index] as Variable
       const bound = Object.hasOwn(bindings, variable.name) ? bindings[variable.name] : undefined

@@ -4,6 +4,7 @@
 
 import type { JsonValue } from '../json.ts'
 import type { SchemaNode } from '../schema/node.ts'
+import type { AccessQuestion } from './authorization.ts'
 
 /** Types a variable may be declared with when it has no schema. */
 export type CelTypeName =
@@ -17,6 +18,8 @@ export type CelTypeName =
   | 'duration'
   | 'timestamp'
   | 'dyn'
+  | 'kubernetes.authorization.Authorizer'
+  | 'kubernetes.authorization.ResourceCheck'
 
 /** A variable described by a schema. */
 export interface CelSchemaVariable {
@@ -44,6 +47,9 @@ export interface CelFieldsVariable {
 
 /** What is bound to a CelFieldsVariable. A field that fails is an error where it is read. */
 export type CelFields = ReadonlyMap<string, () => Evaluation>
+
+/** What a variable may be bound to; questions of access have the types of an authorizer. */
+export type CelBinding = JsonValue | CelFields | AccessQuestion | undefined
 
 export type CelVariable = SchemaNode | CelSchemaVariable | CelFieldsVariable | CelTypeName
 
@@ -77,10 +83,7 @@ export interface CelProgram {
    * a runtime error when read. The actual cost is taken off `budget.remaining`, which may go below
    * zero.
    */
-  evaluate(
-    bindings: Readonly<Record<string, JsonValue | CelFields | undefined>>,
-    budget: CostBudget,
-  ): Evaluation
+  evaluate(bindings: Readonly<Record<string, CelBinding>>, budget: CostBudget): Evaluation
   /**
    * The worst case in cost units, from the sizes the schemas allow. Saturates at
    * Number.MAX_SAFE_INTEGER.
@@ -120,6 +123,13 @@ export interface CostEstimate {
 export const PER_CALL_LIMIT = 1_000_000
 export const RUNTIME_COST_BUDGET = 10_000_000
 
+export {
+  type AccessQuestion,
+  type CelAccess,
+  type CelAccessCheck,
+  celAuthorizer,
+  celResourceCheck,
+} from './authorization.ts'
 export { compileCel } from './compile.ts'
 export { schemaCardinality } from './declaration.ts'
 export { misnamedObjects } from './patch-types.ts'
