@@ -4,12 +4,10 @@
 import {
   cloneJson,
   type FieldError,
-  invalidValue,
   isObject,
   type JsonObject,
   type JsonValue,
   type KubeObject,
-  required,
 } from '@podless/apimachinery'
 import type { Resource, Strategy } from '../resource.ts'
 import { builtin } from './builtin.ts'
@@ -23,6 +21,7 @@ import {
   textAt,
   valueAt,
 } from './reading.ts'
+import { scalerErrors } from './scaler-rules.ts'
 
 const METRICS = 'autoscaling.alpha.kubernetes.io/metrics'
 const CURRENT = 'autoscaling.alpha.kubernetes.io/current-metrics'
@@ -135,25 +134,7 @@ function defaultBehavior(spec: JsonObject): void {
   fillDefaults(ensureObject(spec.behavior, 'scaleDown'), cloneJson(SCALE_DOWN))
 }
 
-function errors(obj: KubeObject): FieldError[] {
-  const found: FieldError[] = []
-  const min = numberAt(obj, 'spec.minReplicas')
-  const max = numberAt(obj, 'spec.maxReplicas') ?? 0
-  if (min !== undefined && min < 1) {
-    const detail = 'must be greater than or equal to 1'
-    found.push(invalidValue('spec.minReplicas', min, detail))
-  }
-  if (max < 1) found.push(invalidValue('spec.maxReplicas', max, 'must be greater than 0'))
-  if (min !== undefined && max < min) {
-    const detail = 'must be greater than or equal to `minReplicas`'
-    found.push(invalidValue('spec.maxReplicas', max, detail))
-  }
-  for (const field of ['kind', 'name']) {
-    const path = `spec.scaleTargetRef.${field}`
-    if (textAt(obj, path) === '') found.push(required(path))
-  }
-  return found
-}
+const errors = (obj: KubeObject): FieldError[] => scalerErrors(objectAt(obj, 'spec'))
 
 const strategy: Strategy = { hasGeneration: false, validate: errors, validateUpdate: errors }
 

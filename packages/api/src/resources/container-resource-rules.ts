@@ -47,7 +47,7 @@ export function resourceErrors(resources: JsonObject, path: string): FieldError[
 }
 
 function amountErrors(name: string, list: JsonObject, path: string): FieldError[] {
-  const errors = nameErrors(name, path)
+  const errors = containerResourceNameErrors(name, path)
   const amount = amountOf(list, name)
   const text = String(list[name])
   if (amount === undefined) return errors
@@ -60,7 +60,8 @@ function amountErrors(name: string, list: JsonObject, path: string): FieldError[
   return errors
 }
 
-function nameErrors(name: string, path: string): FieldError[] {
+/** What is wrong with the name of something that a container may ask for. */
+export function containerResourceNameErrors(name: string, path: string): FieldError[] {
   const errors: FieldError[] = isQualifiedName(name).map(text => invalidValue(path, name, text))
   const isStandard = COMPUTE.includes(name) || isHuge(name)
   if (!name.includes('/')) {

@@ -3,7 +3,6 @@
 
 import { randomUUID } from 'node:crypto'
 import {
-  duplicate,
   equalJson,
   type FieldError,
   invalidValue,
@@ -17,6 +16,7 @@ import {
 import type { Resource, Strategy } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, NAME } from './columns.ts'
+import { limitRangeErrors } from './limit-range-rules.ts'
 import { objectAt, objectsAt, textAt, textsAt } from './reading.ts'
 
 const COUNTED = [
@@ -124,31 +124,6 @@ const resourceQuotas = builtin({
   ],
   more: { returnsDeleted: true },
 })
-
-function limitRangeErrors(obj: KubeObject): FieldError[] {
-  const seen = new Set<string>()
-  return objectsAt(obj, 'spec.limits').flatMap((limit, index) => {
-    const path = `spec.limits[${index}]`
-    const type = textAt(limit, 'type')
-    const errors: FieldError[] = isQualifiedName(type).map(text =>
-      invalidValue(`${path}.type`, type, text),
-    )
-    if (seen.has(type)) errors.push(duplicate(`${path}.type`, type))
-    seen.add(type)
-    return [...errors, ...rangeErrors(limit, path)]
-  })
-}
-
-function rangeErrors(limit: JsonValue, path: string): FieldError[] {
-  const [min, max] = [objectAt(limit, 'min'), objectAt(limit, 'max')]
-  return Object.keys(min).flatMap(name => {
-    const [low, high] = [parseQuantity(String(min[name])), parseQuantity(String(max[name] ?? ''))]
-    if (!low.ok || !high.ok) return []
-    if (scaledQuantity(low.quantity, -9) <= scaledQuantity(high.quantity, -9)) return []
-    const detail = `min value ${low.text} is greater than max value ${high.text}`
-    return [invalidValue(`${path}.min[${name}]`, String(min[name]), detail)]
-  })
-}
 
 const limitRanges = builtin({
   group: '',

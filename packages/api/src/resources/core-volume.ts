@@ -8,84 +8,53 @@ import {
   isObject,
   type JsonObject,
   type KubeObject,
-  notSupported,
-  required,
 } from '@podless/apimachinery'
 import type { Column, Resource } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, NAME, textColumn } from './columns.ts'
+import { claimErrors, joinOrigins, volumeErrors } from './core-volume-rules.ts'
 import { ensureObject, fillDefaults, fillEmpty, objectAt, textAt, textsAt } from './reading.ts'
 
-const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod']
 const SHORT_MODES: Readonly<Record<string, string>> = {
   ReadWriteOnce: 'RWO',
   ReadOnlyMany: 'ROX',
   ReadWriteMany: 'RWX',
   ReadWriteOncePod: 'RWOP',
 }
-const RECLAIM_POLICIES = ['Delete', 'Recycle', 'Retain']
-const VOLUME_MODES = ['Block', 'Filesystem']
-
-function modeErrors(obj: KubeObject): FieldError[] {
-  const modes = textsAt(obj, 'spec.accessModes')
-  if (modes.length === 0) return [required('spec.accessModes')]
-  const errors = modes
-    .filter(mode => !ACCESS_MODES.includes(mode))
-    .map(mode => notSupported('spec.accessModes', mode, ACCESS_MODES))
-  const mode = textAt(obj, 'spec.volumeMode')
-  if (mode === '' || VOLUME_MODES.includes(mode)) return errors
-  return [...errors, notSupported('spec.volumeMode', mode, VOLUME_MODES)]
-}
-
-/** Where the bytes are: exactly one of these. Ref: kubernetes/pkg/apis/core/types.go PersistentVolumeSource */
-const SOURCES = [
-  ...['awsElasticBlockStore', 'azureDisk', 'azureFile', 'cephfs', 'cinder', 'csi', 'fc'],
-  ...['flexVolume', 'flocker', 'gcePersistentDisk', 'glusterfs', 'hostPath', 'iscsi', 'local'],
-  ...['nfs', 'photonPersistentDisk', 'portworxVolume', 'quobyte', 'rbd', 'scaleIO', 'storageos'],
-  'vsphereVolume',
-]
-
-function sourceErrors(obj: KubeObject): FieldError[] {
-  const spec = objectAt(obj, 'spec')
-  const [first, ...others] = SOURCES.filter(name => isObject(spec[name]))
-  if (first === undefined) return [required('spec', 'must specify a volume type')]
-  const more = others.map(name =>
-    forbiddenField(`spec.${name}`, 'may not specify more than 1 volume type'),
-  )
-  const path = textAt(spec, 'hostPath.path')
-  return first === 'hostPath' && path === '' ? [required('spec.hostPath.path'), ...more] : more
-}
-
-function volumeErrors(obj: KubeObject): FieldError[] {
-  const errors = [...modeErrors(obj), ...sourceErrors(obj)]
-  if (textAt(obj, 'spec.capacity.storage') === '') errors.push(required('spec.capacity'))
-  const policy = textAt(obj, 'spec.persistentVolumeReclaimPolicy')
-  if (policy !== '' && !RECLAIM_POLICIES.includes(policy)) {
-    errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, RECLAIM_POLICIES))
-  }
-  return errors
-}
-
-function claimErrors(obj: KubeObject): FieldError[] {
-  const errors = modeErrors(obj)
-  if (textAt(obj, 'spec.resources.requests.storage') === '') {
-    errors.push(required('spec.resources[storage]'))
-  }
-  return errors
-}
-
 const CLAIM_FROZEN =
   'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'
 
-/** All of a claim's spec but what may grow or be filled in later. */
-function fixedClaim(obj: KubeObject) {
-  const {
-    resources: _r,
-    volumeName: _v,
-    volumeAttributesClassName: _a,
-    ...rest
-  } = objectAt(obj, 'spec')
-  return rest
+/** What a claim cannot change any more: once it is bound it may grow, and what it left open may be said. */
+function claimChangeErrors(obj: KubeObject, old: KubeObject): FieldError[] {
+  const [now, before] = [{ ...objectAt(obj, 'spec') }, { ...objectAt(old, 'spec') }]
+  if (textAt(old, 'status.phase') === 'Bound') {
+    for (const spec of [now, before]) {
+      delete spec.resources
+      delete spec.volumeAttributesClassName
+    }
+  }
+  for (const field of ['volumeName', 'storageClassName']) {
+    if (textAt(before, field) === '') delete now[field]
+    if (textAt(before, field) === '') delete before[field]
+  }
+  return equalJson(now, before) ? [] : [forbiddenField('spec', CLAIM_FROZEN)]
+}
+
+/** Ref: kubernetes/pkg/api/persistentvolumeclaim/util.go GetWarningsForPersistentVolumeClaim */
+function claimWarnings(obj: KubeObject): string[] {
+  const key = 'volume.beta.kubernetes.io/storage-class'
+  if (obj.metadata.annotations?.[key] === undefined) return []
+  return [
+    `metadata.annotations[${key}]: deprecated since v1.8; use "storageClassName" attribute instead`,
+  ]
+}
+
+/** Ref: kubernetes/pkg/api/persistentvolume/util.go GetWarningsForPersistentVolume */
+function volumeWarnings(obj: KubeObject): string[] {
+  if (textAt(obj, 'spec.persistentVolumeReclaimPolicy') !== 'Recycle') return []
+  return [
+    'spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.',
+  ]
 }
 
 const modes = (path: string): Column =>
@@ -147,6 +116,7 @@ const volumes = builtin({
     },
     validate: volumeErrors,
     validateUpdate: volumeErrors,
+    warnings: volumeWarnings,
   },
   status: true,
   columns: [
@@ -183,12 +153,12 @@ const claims = builtin({
     },
     prepareForCreate: obj => {
       obj.status = { phase: 'Pending' }
+      joinOrigins(obj)
     },
+    prepareForUpdate: joinOrigins,
     validate: claimErrors,
-    validateUpdate: (obj, old) =>
-      equalJson(fixedClaim(obj), fixedClaim(old))
-        ? claimErrors(obj)
-        : [...claimErrors(obj), forbiddenField('spec', CLAIM_FROZEN)],
+    validateUpdate: (obj, old) => [...claimErrors(obj), ...claimChangeErrors(obj, old)],
+    warnings: claimWarnings,
   },
   status: true,
   columns: [

@@ -7,6 +7,7 @@ import {
   type FieldError,
   forbiddenField,
   type GroupVersionKind,
+  invalidValue,
   isObject,
   type JsonObject,
   type KubeObject,
@@ -23,6 +24,7 @@ import {
   NAME,
   textColumn,
 } from './columns.ts'
+import { nodeErrors } from './node-rules.ts'
 import {
   foreverErrors,
   mismatch,
@@ -102,11 +104,44 @@ function podCreateErrors(obj: KubeObject): FieldError[] {
 }
 
 function podUpdateErrors(obj: KubeObject, old: KubeObject): FieldError[] {
-  const errors = podErrors(obj)
+  const counts = (from: KubeObject) =>
+    ['containers', 'initContainers'].map(list => objectsAt(from, `spec.${list}`).length)
+  const [now, before] = [counts(obj), counts(old)]
+  const added = ['containers', 'initContainers'].filter((_, at) => now[at] !== before[at])
+  if (added.length > 0) {
+    const why = 'pod updates may not add or remove containers'
+    return [...podErrors(obj), ...added.map(list => forbiddenField(`spec.${list}`, why))]
+  }
+  const errors = [...podErrors(obj), ...deadlineErrors(obj, old), ...newGateErrors(obj, old)]
   if (!equalJson(fixedSpec(obj), fixedSpec(old))) {
     errors.push(forbiddenField('spec', POD_UPDATE_LIMITS))
   }
   return errors
+}
+
+/** A deadline may be set and come nearer. */
+function deadlineErrors(obj: KubeObject, old: KubeObject): FieldError[] {
+  const path = 'spec.activeDeadlineSeconds'
+  const [now, before] = [numberAt(obj, path), numberAt(old, path)]
+  if (before === undefined || now === before) return []
+  if (now === undefined) {
+    return [invalidValue(path, null, 'must not update from a positive integer to nil value')]
+  }
+  return now < before
+    ? []
+    : [invalidValue(path, now, 'must be less than or equal to previous value')]
+}
+
+/** What keeps a pod from being scheduled can go, and not come. */
+function newGateErrors(obj: KubeObject, old: KubeObject): FieldError[] {
+  const names = (from: KubeObject) =>
+    objectsAt(from, 'spec.schedulingGates').map(gate => textAt(gate, 'name'))
+  const before = names(old)
+  return names(obj).flatMap((name, index) => {
+    const why = `only deletion is allowed, but found new scheduling gate '${name}'`
+    const path = `spec.schedulingGates[${index}].name`
+    return before.includes(name) ? [] : [forbiddenField(path, why)]
+  })
 }
 
 const podStrategy: Strategy = {
@@ -380,7 +415,7 @@ const nodes = builtin({
   shortNames: ['no'],
   namespaced: false,
   keyPrefix: '/registry/minions',
-  strategy: { default: joinPodRanges },
+  strategy: { default: joinPodRanges, validate: nodeErrors, validateUpdate: nodeErrors },
   status: true,
   subresources: {
     proxy: nodeOnly(['create', 'delete', 'get', 'patch', 'update'], core('NodeProxyOptions')),
