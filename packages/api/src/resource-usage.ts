@@ -91,25 +91,27 @@ function claimUsage(claim: KubeObject): [string, Quantity][] {
   ]
 }
 
-/** Containers run side by side, init containers one after another. */
-function podUsage(pod: KubeObject): Iterable<[string, Quantity]> {
-  const usage = new Map<string, Quantity>()
+/** What a pod asks for as a whole: containers run side by side, init containers one after another. */
+export function podAmounts(pod: KubeObject, field: 'requests' | 'limits'): Usage {
+  const amounts = (container: JsonObject): Usage =>
+    usageFrom(objectAt(container, `resources.${field}`))
+  const total = sumOf(objectsAt(pod, 'spec.containers').map(amounts))
+  for (const init of objectsAt(pod, 'spec.initContainers').map(amounts)) {
+    for (const [name, amount] of init) {
+      if (compareQuantities(amount, total.get(name) ?? ZERO) > 0) total.set(name, amount)
+    }
+  }
+  return total
+}
+
+function* podUsage(pod: KubeObject): Iterable<[string, Quantity]> {
   for (const [field, prefixes] of [
     ['requests', ['', 'requests.']],
     ['limits', ['limits.']],
   ] as const) {
-    const amounts = (container: JsonObject): Usage =>
-      usageFrom(objectAt(container, `resources.${field}`))
-    const total = sumOf(objectsAt(pod, 'spec.containers').map(amounts))
-    for (const init of objectsAt(pod, 'spec.initContainers').map(amounts)) {
-      for (const [name, amount] of init) {
-        if (compareQuantities(amount, total.get(name) ?? ZERO) > 0) total.set(name, amount)
-      }
-    }
-    for (const [name, amount] of total)
-      for (const prefix of prefixes) usage.set(prefix + name, amount)
+    for (const [name, amount] of podAmounts(pod, field))
+      for (const prefix of prefixes) yield [prefix + name, amount]
   }
-  return usage
 }
 
 function amountOf(value: JsonValue | undefined): Quantity | undefined {

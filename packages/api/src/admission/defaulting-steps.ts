@@ -6,6 +6,7 @@ import type { Resource } from '../resource.ts'
 import type { AdmissionStep } from './chain.ts'
 import { defaultIngressClass, defaultStorageClass } from './default-class.ts'
 import { defaultTolerations } from './default-tolerations.ts'
+import { limitRanger } from './limit-ranger.ts'
 import { podPriority } from './pod-priority.ts'
 import { runtimeClass } from './runtime-class.ts'
 
@@ -21,7 +22,9 @@ export function defaultingSteps(
       get: (name: string) => objects.get(kind, '', name),
     }
   }
+  const ranges = resourceOf('', 'limitranges')
   return [
+    limitRanger(namespace => objects.list(ranges, namespace)),
     podPriority(all('scheduling.k8s.io', 'priorityclasses')),
     defaultTolerations,
     defaultStorageClass(all('storage.k8s.io', 'storageclasses').list),
