@@ -9,6 +9,7 @@ import {
   forbidden,
   forbiddenField,
   invalidValue,
+  isDns1123Label,
   isDns1123Subdomain,
   type JsonObject,
   type JsonValue,
@@ -94,7 +95,8 @@ function pemTypes(base64: string): string[] {
 function requestErrors(obj: KubeObject): FieldError[] {
   const request = textAt(obj, 'spec.request')
   if (pemTypes(request)[0] === 'CERTIFICATE REQUEST') return []
-  return [invalidValue('spec.request', request, 'PEM block type must be CERTIFICATE REQUEST')]
+  const detail = 'PEM block type must be CERTIFICATE REQUEST'
+  return [invalidValue('spec.request', request || null, detail)]
 }
 
 function signerErrors(signer: string): FieldError[] {
@@ -103,18 +105,26 @@ function signerErrors(signer: string): FieldError[] {
   const [domain = '', name = '', ...rest] = signer.split('/')
   const form = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
   if (name === '' || rest.length > 0) return [invalidValue(path, signer, form)]
-  const errors = [...isDns1123Subdomain(domain), ...isDns1123Subdomain(name)].map(text =>
-    invalidValue(path, signer, text),
-  )
+  const errors = labelErrors(domain, isDns1123Label, path)
   if (!domain.includes('.')) {
     const detail = 'should be a domain with at least two segments separated by dots'
     errors.push(invalidValue(path, domain, detail))
   }
+  errors.push(...labelErrors(name, isDns1123Subdomain, path))
   if (signer === LEGACY_SIGNER) {
     const detail = 'the legacy signerName is not allowed via this API version'
     errors.push(invalidValue(path, signer, detail))
   }
   return errors
+}
+
+/** The first part between dots that is no label. */
+function labelErrors(text: string, check: (label: string) => string[], path: string): FieldError[] {
+  const wrong = text.split('.').find(label => check(label).length > 0)
+  if (wrong === undefined) return []
+  return check(wrong).map(why =>
+    invalidValue(path, text, `validating label ${JSON.stringify(wrong)}: ${why}`),
+  )
 }
 
 function usageErrors(obj: KubeObject): FieldError[] {
@@ -276,10 +286,11 @@ const strategy: Strategy = {
 }
 
 function conditionText(obj: KubeObject): string {
-  const words = conditionsOf(obj).map(condition => textAt(condition, 'type'))
-  const decided = ['Approved', 'Denied', 'Failed'].filter(type => words.includes(type))
-  const state = decided.length === 0 ? ['Pending'] : decided
-  return [...state, ...(textAt(obj, CERTIFICATE) === '' ? [] : ['Issued'])].join(',')
+  const types = new Set(conditionsOf(obj).map(condition => textAt(condition, 'type')))
+  const decided = ['Denied', 'Approved'].find(type => types.has(type)) ?? 'Pending'
+  const failed = types.has('Failed') ? ['Failed'] : []
+  const issued = textAt(obj, CERTIFICATE) === '' ? [] : ['Issued']
+  return [decided, ...failed, ...issued].join(',')
 }
 
 const requests = builtin({
