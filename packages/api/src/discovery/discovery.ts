@@ -178,7 +178,9 @@ function legacyEntries(resource: Resource): JsonObject[] {
     verbs: offeredVerbs(resource),
     ...(names.shortNames === undefined ? {} : { shortNames: [...names.shortNames] }),
     ...(names.categories === undefined ? {} : { categories: [...names.categories] }),
-    ...(resource.create === undefined ? { storageVersionHash: storageVersionHash(resource) } : {}),
+    ...(resource.verbs.includes('watch')
+      ? { storageVersionHash: storageVersionHash(resource) }
+      : {}),
   }
   return [
     main,

@@ -2,6 +2,7 @@
 
 import type { Resource } from '../resource.ts'
 import { serviceAccounts } from './core-account.ts'
+import { bindingResources } from './core-binding.ts'
 import { configResources } from './core-config.ts'
 import { coreEvents } from './core-event.ts'
 import { namespaces } from './core-namespace.ts'
@@ -12,6 +13,7 @@ import { workloadResources } from './core-workload.ts'
 import { serviceAccountToken } from './token-request.ts'
 
 export const coreResources: readonly Resource[] = [
+  ...bindingResources,
   ...configResources,
   coreEvents,
   namespaces,
