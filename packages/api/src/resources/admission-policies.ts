@@ -92,7 +92,7 @@ function auditErrors(obj: KubeObject, { deciding }: PolicyEnvironment): FieldErr
     if (value.trim() === '') errors.push(required(at, 'valueExpression is not specified'))
     else if (Buffer.byteLength(value.trim()) > ANNOTATION_BYTES_MAX) {
       errors.push(required(at, `must not exceed ${ANNOTATION_BYTES_MAX} bytes in length`))
-    } else errors.push(...expressionErrors(value, at, deciding, 'any'))
+    } else errors.push(...expressionErrors(value, at, deciding, 'string or null'))
     if (keys.indexOf(key) < index) errors.push(duplicate(`${path}.key`, key))
   })
   return errors

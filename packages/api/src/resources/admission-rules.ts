@@ -50,9 +50,14 @@ export function expressionErrors(
   if (compiled.ok) return []
   const detail =
     compiled.reason === 'result-type'
-      ? `must evaluate to ${result} but got ${compiled.error}`
+      ? `must evaluate to ${WANTED[result] ?? result} but got ${compiled.error}`
       : `compilation failed: ${compiled.error}`
   return [invalidValue(path, expression, detail)]
+}
+
+/** How upstream lists what an expression may evaluate to. */
+const WANTED: Readonly<Record<string, string>> = {
+  'string or null': 'one of [string null_type]',
 }
 
 /** Names of variables without a type, or variables with theirs. */

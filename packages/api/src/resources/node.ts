@@ -2,22 +2,58 @@
 // Ref: kubernetes/pkg/apis/node/validation
 
 import {
+  duplicate,
   type FieldError,
   immutableField,
   invalidValue,
   isDns1123Label,
+  type JsonObject,
   type KubeObject,
   required,
+  validateLabels,
 } from '@podless/apimachinery'
 import type { Resource } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, NAME, textColumn } from './columns.ts'
-import { textAt } from './reading.ts'
+import { resourceErrors } from './container-resource-rules.ts'
+import { schedulingErrors } from './pod-scheduling-rules.ts'
+import { mapAt, objectAt, objectsAt, textAt } from './reading.ts'
 
 function errors(obj: KubeObject): FieldError[] {
   const handler = textAt(obj, 'handler')
-  if (handler === '') return [required('handler')]
-  return isDns1123Label(handler).map(text => invalidValue('handler', handler, text))
+  const overhead = objectAt(obj, 'overhead')
+  return [
+    ...(handler === ''
+      ? [required('handler')]
+      : isDns1123Label(handler).map(text => invalidValue('handler', handler, text))),
+    ...resourceErrors({ limits: objectAt(overhead, 'podFixed') }, 'overhead'),
+    ...schedulingRules(objectAt(obj, 'scheduling')),
+  ]
+}
+
+function schedulingRules(scheduling: JsonObject): FieldError[] {
+  const tolerations = objectsAt(scheduling, 'tolerations')
+  const shown = tolerations.map(shownToleration)
+  const keys = shown.map(({ TolerationSeconds: _seconds, ...key }) => JSON.stringify(key))
+  const repeated = keys.flatMap((key, index) =>
+    keys.indexOf(key) < index ? [duplicate(`scheduling.tolerations[${index}]`, shown[index])] : [],
+  )
+  return [
+    ...validateLabels(mapAt(scheduling, 'nodeSelector'), 'scheduling.nodeSelector'),
+    ...schedulingErrors({ tolerations: [...tolerations] }, 'scheduling'),
+    ...repeated,
+  ]
+}
+
+/** As Go prints a Toleration. */
+function shownToleration(toleration: JsonObject) {
+  return {
+    Key: textAt(toleration, 'key'),
+    Operator: textAt(toleration, 'operator'),
+    Value: textAt(toleration, 'value'),
+    Effect: textAt(toleration, 'effect'),
+    TolerationSeconds: toleration.tolerationSeconds ?? null,
+  }
 }
 
 const runtimeClasses = builtin({

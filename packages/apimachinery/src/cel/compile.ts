@@ -66,7 +66,7 @@ export function compileCel(expression: string, options: CompileOptions): Compile
   if (!source.failed) checkLiterals(checked, source)
   if (source.failed) return { ok: false, reason: 'compilation', error: source.display() }
   const type = checked.types[checked.expr.id]
-  if (options.result !== 'any' && String(type) !== options.result) {
+  if (options.result !== 'any' && !options.result.split(' or ').includes(String(type))) {
     return { ok: false, reason: 'result-type', error: String(type) }
   }
   return makeProgram(checked, variables)

@@ -59,7 +59,7 @@ export interface CompileOptions {
    * The type the expression must have; 'any' accepts all. Those of the last two may construct
    * Object{...} and JSONPatch{...}, which no other expression knows.
    */
-  readonly result: 'bool' | 'string' | 'any' | 'Object' | 'list(JSONPatch)'
+  readonly result: 'bool' | 'string' | 'string or null' | 'any' | 'Object' | 'list(JSONPatch)'
 }
 
 /**
