@@ -125,3 +125,28 @@ test('of a pod that is there little may change', async () => {
     "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate 'later'",
   ])
 })
+
+test('scopes of a quota are known, fit each other and what is counted', async () => {
+  const errorsOf = async (spec: JsonObject) =>
+    (await create(find('resourcequotas'), { spec: { hard: { pods: '4', secrets: '2' }, ...spec } }))
+      .errors
+  assert.deepEqual(await errorsOf({ scopes: ['Best'] }), [
+    'spec.scopes: Invalid value: ["Best"]: unsupported scope',
+  ])
+  assert.deepEqual(
+    await errorsOf({ hard: { pods: '1' }, scopes: ['BestEffort', 'NotBestEffort'] }),
+    ['spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: conflicting scopes'],
+  )
+  assert.deepEqual(await errorsOf({ scopes: ['Terminating'] }), [
+    'spec.scopes: Invalid value: ["Terminating"]: unsupported scope applied to resource',
+  ])
+  const matchExpressions = [
+    { scopeName: 'PriorityClass', operator: 'NotIn' },
+    { scopeName: 'PriorityClass', operator: 'Exists' },
+    { scopeName: 'Terminating', operator: 'In', values: ['x'] },
+  ]
+  const found = await errorsOf({ scopeSelector: { matchExpressions } })
+  assert.equal(found.length, 2)
+  assert.match(found[0] ?? '', /values: Required value: must be at least one value when/)
+  assert.match(found[1] ?? '', /operator: Invalid value: "In": must be 'Exists' when scope is any/)
+})

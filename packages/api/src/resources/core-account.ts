@@ -15,7 +15,17 @@ function keepNames(obj: KubeObject): void {
   })
 }
 
+const MOUNTABLE = 'kubernetes.io/enforce-mountable-secrets'
+
+/** Ref: kubernetes/pkg/registry/core/serviceaccount/strategy.go warnIfHasEnforceMountableSecretsAnnotation */
+function annotationWarnings({ metadata }: KubeObject): string[] {
+  if (metadata.annotations?.[MOUNTABLE] === undefined) return []
+  const why = 'prefer separate namespaces to isolate access to mounted secrets'
+  return [`metadata.annotations[${MOUNTABLE}]: deprecated in v1.32+; ${why}`]
+}
+
 const strategy: Strategy = {
+  warnings: annotationWarnings,
   prepareForCreate: keepNames,
   prepareForUpdate: keepNames,
 }

@@ -17,6 +17,7 @@ import type { Resource, Strategy } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, NAME } from './columns.ts'
 import { limitRangeErrors } from './limit-range-rules.ts'
+import { scopeErrors } from './quota-scope-rules.ts'
 import { objectAt, objectsAt, textAt, textsAt } from './reading.ts'
 
 const COUNTED = [
@@ -76,7 +77,10 @@ function amountsErrors(obj: KubeObject, field: string): FieldError[] {
   })
 }
 
-const quotaErrors = (obj: KubeObject): FieldError[] => amountsErrors(obj, 'spec.hard')
+const quotaErrors = (obj: KubeObject): FieldError[] => [
+  ...amountsErrors(obj, 'spec.hard'),
+  ...scopeErrors(obj, isStandardQuota),
+]
 const statusErrors = (obj: KubeObject): FieldError[] => [
   ...amountsErrors(obj, 'status.hard'),
   ...amountsErrors(obj, 'status.used'),
