@@ -111,3 +111,46 @@ test('a dependent that gets an owner while it is being collected stays', async (
   await settled(key)
   assert.deepEqual(await ownersOf('rescued'), ['rescuer'])
 })
+
+async function patch(name: string, metadata: JsonObject): Promise<void> {
+  const { status, bytes } = await client.send({
+    method: 'PATCH',
+    path: `${MAPS}/${name}`,
+    headers: { 'content-type': 'application/merge-patch+json' },
+    body: { metadata },
+  })
+  assert.equal(status, 200, bytes.toString())
+}
+
+/** An owner that waits for the object under foreground deletion. */
+const blocked = (owner: Owner): JsonObject => ({ ...owner, blockOwnerDeletion: true })
+
+const deleteForeground = (name: string) =>
+  client.send({ method: 'DELETE', path: `${MAPS}/${name}?propagationPolicy=Foreground` })
+
+async function untilGone(name: string): Promise<void> {
+  while ((await client.send({ path: `${MAPS}/${name}` })).status !== 404)
+    await new Promise(resolve => setTimeout(resolve, 5))
+}
+
+test('owners in a circle go together under foreground deletion', async () => {
+  const first = await create('circle-1')
+  const second = await create('circle-2')
+  const third = await create('circle-3')
+  await patch('circle-1', { ownerReferences: [blocked(third)] })
+  await patch('circle-2', { ownerReferences: [blocked(first)] })
+  await patch('circle-3', { ownerReferences: [blocked(second)] })
+  await deleteForeground('circle-1')
+  for (const name of ['circle-1', 'circle-2', 'circle-3']) await untilGone(name)
+})
+
+test('an owner that waits goes once a dependent that is held is no longer its own', async () => {
+  const owner = await create('left')
+  await create('held')
+  const finalizers = ['podless.dev/hold']
+  await patch('held', { finalizers, ownerReferences: [blocked(owner)] })
+  await deleteForeground('left')
+  await patch('held', { ownerReferences: null })
+  await untilGone('left')
+  await patch('held', { finalizers: null })
+})

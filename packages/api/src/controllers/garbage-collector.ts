@@ -50,6 +50,10 @@ export function startGarbageCollector(objects: Objects, log: Log): Loop {
 const isHeldBy = (header: ObjectHeader, finalizer: string): boolean =>
   header.deletionTimestamp !== undefined && header.finalizers.includes(finalizer)
 
+/** The uids of owners that do not go before this object under foreground deletion. */
+const blockedBy = ({ ownerReferences }: ObjectHeader): string[] =>
+  ownerReferences.flatMap(owner => (owner.blockOwnerDeletion === true ? [owner.uid] : []))
+
 /** Who owns whom, by uid and key. */
 class OwnerGraph {
   /** Owner uid -> keys of dependents. */
@@ -67,16 +71,23 @@ class OwnerGraph {
   }
 
   /** Records a change and says which keys to look at. */
-  apply({ type, object }: CacheEvent): string[] {
+  apply({ type, object, previous }: CacheEvent): string[] {
     const { key, header } = object
     if (type === 'DELETED') return this.#forget(key, header)
     this.#keys.set(header.uid, key)
     const owners = header.ownerReferences.map(({ uid }) => uid)
     this.#link(key, owners)
     const waiting = isHeldBy(header, FOREGROUND_FINALIZER) || isHeldBy(header, ORPHAN_FINALIZER)
-    return owners.length > 0 || waiting
-      ? [key, ...(waiting ? this.dependentsOf(header.uid) : [])]
-      : []
+    const own = owners.length > 0 || waiting ? [key] : []
+    const dependents = waiting ? this.dependentsOf(header.uid) : []
+    return [...own, ...dependents, ...this.#unblocked(header, previous?.header)]
+  }
+
+  /** Owners that the object blocked until this change. */
+  #unblocked(now: ObjectHeader, before: ObjectHeader | undefined): string[] {
+    const left = new Set(blockedBy(now))
+    const freed = before === undefined ? [] : blockedBy(before).filter(uid => !left.has(uid))
+    return freed.flatMap(uid => this.#keys.get(uid) ?? [])
   }
 
   #forget(key: string, { uid, ownerReferences }: ObjectHeader): string[] {
@@ -147,9 +158,9 @@ class Collector {
         )
       return true
     }
-    const waits =
-      verdicts.some(({ verdict }) => verdict === 'waiting') &&
-      this.#graph.dependentsOf(header.uid).length > 0
+    const dependents = this.#graph.dependentsOf(header.uid)
+    const waits = verdicts.some(({ verdict }) => verdict === 'waiting') && dependents.length > 0
+    if (waits && dependents.some(key => this.#isWaiting(key))) await this.#unblock(resource, header)
     await this.#objects.delete(
       resource,
       header,
@@ -179,6 +190,20 @@ class Collector {
       : 'absent'
   }
 
+  #isWaiting(key: string): boolean {
+    const stored = this.#objects.storage.cacher.get(key)
+    return stored !== undefined && isHeldBy(stored.header, FOREGROUND_FINALIZER)
+  }
+
+  /** Breaks what may be a circle of owners that wait for each other: this object's no longer wait for it. */
+  async #unblock(resource: Resource, header: ObjectHeader): Promise<void> {
+    await this.#objects.change(resource, header.namespace, header.name, live => {
+      if (live.metadata.uid !== header.uid) return
+      for (const owner of live.metadata.ownerReferences ?? [])
+        if (owner.blockOwnerDeletion === true) owner.blockOwnerDeletion = false
+    })
+  }
+
   async #dropOwners(
     resource: Resource,
     header: ObjectHeader,
@@ -203,15 +228,10 @@ class Collector {
 
   /** The owner goes once no dependent that blocks it is left. */
   async #foreground(resource: Resource, { header }: StoredObject): Promise<boolean> {
-    const blocks = this.#graph
-      .dependentsOf(header.uid)
-      .some(key =>
-        this.#objects.storage.cacher
-          .get(key)
-          ?.header.ownerReferences.some(
-            owner => owner.uid === header.uid && owner.blockOwnerDeletion === true,
-          ),
-      )
+    const blocks = this.#graph.dependentsOf(header.uid).some(key => {
+      const dependent = this.#objects.storage.cacher.get(key)
+      return dependent !== undefined && blockedBy(dependent.header).includes(header.uid)
+    })
     if (!blocks) await this.#release(resource, header, FOREGROUND_FINALIZER)
     return true
   }
