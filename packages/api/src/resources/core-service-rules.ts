@@ -87,17 +87,15 @@ function balancerErrors(obj: KubeObject): FieldError[] {
   // NOTE: upstream's path begins with a capital here.
   const path = 'spec.LoadBalancerSourceRanges'
   if (!isBalancer && ranges.length > 0) errors.push(forbiddenField(path, BALANCER_ONLY))
-  if (isBalancer) {
-    ranges.forEach((range, index) => {
-      const texts = cidrProblems(range)
-      errors.push(...texts.map(text => invalidValue(`${path}[${index}]`, range, text)))
-    })
-    const annotated = obj.metadata.annotations?.[RANGES_ANNOTATION]?.trim() ?? ''
-    const listed = ranges.length > 0 || annotated === '' ? [] : annotated.split(',')
-    const at = `metadata.annotations[${RANGES_ANNOTATION}]`
-    for (const range of listed) {
-      errors.push(...cidrProblems(range.trim()).map(text => invalidValue(at, annotated, text)))
-    }
+  ranges.forEach((range, index) => {
+    const texts = cidrProblems(range)
+    errors.push(...texts.map(text => invalidValue(`${path}[${index}]`, range, text)))
+  })
+  const annotated = obj.metadata.annotations?.[RANGES_ANNOTATION]?.trim() ?? ''
+  const isRead = isBalancer && ranges.length === 0 && annotated !== ''
+  const at = `metadata.annotations[${RANGES_ANNOTATION}]`
+  for (const range of isRead ? annotated.split(',') : []) {
+    errors.push(...cidrProblems(range.trim()).map(text => invalidValue(at, annotated, text)))
   }
   const balancer = textAt(obj, 'spec.loadBalancerClass')
   if (!isBalancer && valueAt(obj, 'spec.allocateLoadBalancerNodePorts') !== undefined) {

@@ -13,8 +13,8 @@ import { workloadResources } from './core-workload.ts'
 import { serviceAccountToken } from './token-request.ts'
 
 export const coreResources: readonly Resource[] = [
-  ...bindingResources,
   ...configResources,
+  ...bindingResources,
   coreEvents,
   namespaces,
   ...quotaResources,
