@@ -399,6 +399,7 @@ function admissionOf({
       namespaceLabels: name =>
         name === '' ? undefined : objects.get(namespaces, '', name)?.metadata.labels,
       normalize: normalizeObject,
+      authorizer,
       log,
     }),
     removedVmStep(

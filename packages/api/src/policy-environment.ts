@@ -2,6 +2,7 @@
 // Called by resources/admission-policies.ts and admission/policy-program.ts. Ref: apiserver/pkg/admission/plugin/cel/compile.go
 
 import { type CelProgram, type CelVariable, compileCel } from '@podless/apimachinery'
+import { AUTHORIZER_VARIABLES } from './admission/access-check.ts'
 
 export interface PolicyVariable {
   readonly name: string
@@ -33,8 +34,7 @@ export function policyEnvironment(
   const telling = (): Record<string, CelVariable> => ({ ...base, variables: { fields: programs } })
   const deciding = (): Record<string, CelVariable> => ({
     ...telling(),
-    authorizer: 'kubernetes.authorization.Authorizer',
-    'authorizer.requestResource': 'kubernetes.authorization.ResourceCheck',
+    ...AUTHORIZER_VARIABLES,
   })
   for (const { name, expression } of variables) {
     const compiled = compileCel(expression, { variables: deciding(), result: 'any' })

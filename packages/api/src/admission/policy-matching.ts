@@ -3,9 +3,6 @@
 // Ref: apiserver/pkg/admission/plugin/policy/generic/policy_dispatcher.go, .../policy/matching/matching.go
 
 import {
-  type CelAccessCheck,
-  celAuthorizer,
-  celResourceCheck,
   isObject,
   type JsonValue,
   type KubeObject,
@@ -13,7 +10,8 @@ import {
   parseApiVersion,
 } from '@podless/apimachinery'
 import type { Registry } from '../registry.ts'
-import type { Authorizer, Resource, UserInfo } from '../resource.ts'
+import type { Authorizer, Resource } from '../resource.ts'
+import { authorizerBindings } from './access-check.ts'
 import { admissionRequest, inVersion } from './admission-request.ts'
 import type { AdmissionAttributes } from './chain.ts'
 import type { PolicyInput } from './policy-run.ts'
@@ -208,7 +206,6 @@ export function inputOf(
   attributes: AdmissionAttributes,
   version: string,
 ): Omit<PolicyInput, 'params'> {
-  const ask = accessCheck(authorizer, attributes.user)
   const isNamespace = attributes.resource.gvr.resource === 'namespaces'
   const own =
     isNamespace || attributes.namespace === '' ? undefined : namespace(attributes.namespace)
@@ -217,31 +214,7 @@ export function inputOf(
     oldObject: inVersion(attributes, attributes.oldObject, version),
     request: admissionRequest(attributes, version),
     namespaceObject: own === undefined ? null : withoutManagedFields(own),
-    authorizer: celAuthorizer(ask),
-    'authorizer.requestResource': celResourceCheck(ask, {
-      group: attributes.resource.gvr.group,
-      resource: attributes.resource.gvr.resource,
-      subresource: attributes.subresource,
-      namespace: attributes.namespace,
-      name: attributes.name,
-    }),
-  }
-}
-
-/** Asks on behalf of a request's user, or of the ServiceAccount that an expression names. */
-function accessCheck(authorizer: Authorizer, user: UserInfo): CelAccessCheck {
-  return ({ serviceAccount, ...access }) =>
-    authorizer.authorize({
-      ...access,
-      user: serviceAccount === undefined ? user : serviceAccountUser(serviceAccount),
-    })
-}
-
-function serviceAccountUser({ namespace, name }: { namespace: string; name: string }): UserInfo {
-  const all = 'system:serviceaccounts'
-  return {
-    name: `system:serviceaccount:${namespace}:${name}`,
-    groups: [all, `${all}:${namespace}`, 'system:authenticated'],
+    ...authorizerBindings(authorizer, attributes),
   }
 }
 

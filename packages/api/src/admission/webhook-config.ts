@@ -8,6 +8,8 @@ import {
   type KubeObject,
   labelSelectorFromObject,
 } from '@podless/apimachinery'
+import type { Authorizer } from '../resource.ts'
+import { AUTHORIZER_VARIABLES, authorizerBindings } from './access-check.ts'
 import type { AdmissionAttributes } from './chain.ts'
 
 export interface WebhookClientConfig {
@@ -126,11 +128,12 @@ export function matchConditions(
   webhook: Webhook,
   request: JsonObject,
   attributes: AdmissionAttributes,
+  authorizer: Authorizer,
 ): 'yes' | 'no' | { error: string } {
   let failure: string | undefined
   for (const { name, expression } of webhook.matchConditions ?? []) {
     const compiled = compileCel(expression, {
-      variables: { object: 'dyn', oldObject: 'dyn', request: 'dyn' },
+      variables: { object: 'dyn', oldObject: 'dyn', request: 'dyn', ...AUTHORIZER_VARIABLES },
       result: 'bool',
     })
     if (!compiled.ok) {
@@ -141,6 +144,7 @@ export function matchConditions(
       object: attributes.object ?? null,
       oldObject: attributes.oldObject ?? null,
       request,
+      ...authorizerBindings(authorizer, attributes),
     }
     const result = compiled.program.evaluate(bindings, { remaining: 2_500_000, perCall: 1_000_000 })
     if (!result.ok) failure ??= `match condition ${JSON.stringify(name)}: ${result.error}`

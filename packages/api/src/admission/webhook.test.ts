@@ -158,6 +158,21 @@ test('objects that the selector leaves out are not shown', async () => {
   await remove()
 })
 
+test('a match condition may ask what the user is allowed to do', async () => {
+  respond = () => ({ allowed: false })
+  const ask = (verb: string) => `!authorizer.requestResource.check("${verb}").allowed()`
+  const matchConditions = [{ name: 'may-not', expression: ask('create') }]
+  const remove = await configure('Validating', { matchConditions })
+  const answer = await client.send({
+    method: 'POST',
+    path: CONFIG_MAPS,
+    body: configMap('allowed-to'),
+  })
+  await remove()
+  assert.equal(answer.status, 201)
+  assert.deepEqual(asked, [])
+})
+
 test('failurePolicy decides what an unreachable webhook means', async () => {
   const clientConfig = { url: 'https://127.0.0.1:1/review' }
   const fail = await configure('Validating', { clientConfig, failurePolicy: 'Fail' })

@@ -18,7 +18,7 @@ import {
 } from '@podless/apimachinery'
 import type { Log } from '../log.ts'
 import type { Registry } from '../registry.ts'
-import type { Resource } from '../resource.ts'
+import type { Authorizer, Resource } from '../resource.ts'
 import { admissionRequest, convertedBetween, convertedTo, inVersion } from './admission-request.ts'
 import type { AdmissionAttributes, AdmissionStep } from './chain.ts'
 import { type WebhookClient, WebhookUnreachable } from './webhook-client.ts'
@@ -38,6 +38,8 @@ export interface WebhookStepOptions {
   readonly namespaceLabels: (name: string) => Readonly<Record<string, string>> | undefined
   /** Brings what a webhook made into shape: defaults and pruning of the resource's schema. */
   readonly normalize: (obj: KubeObject, resource: Resource) => KubeObject
+  /** What match conditions ask by the name of `authorizer`. */
+  readonly authorizer: Authorizer
   readonly log: Log
 }
 
@@ -139,7 +141,7 @@ interface WebhookAnswer {
 
 /** The webhook's answer, or undefined when it does not apply or could not be asked and may be ignored. */
 async function ask(
-  { client, registry, namespaceLabels, log }: WebhookStepOptions,
+  { client, registry, namespaceLabels, authorizer, log }: WebhookStepOptions,
   webhook: Webhook,
   attributes: AdmissionAttributes,
 ): Promise<WebhookAnswer | undefined> {
@@ -164,7 +166,7 @@ async function ask(
     object: inVersion(attributes, seen.object, match.version),
     oldObject: inVersion(attributes, seen.oldObject, match.version),
   }
-  const condition = matchConditions(webhook, request, attributes)
+  const condition = matchConditions(webhook, request, attributes, authorizer)
   if (condition === 'no') return undefined
   try {
     if (condition !== 'yes') throw new WebhookUnreachable(condition.error)

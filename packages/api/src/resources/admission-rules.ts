@@ -13,6 +13,7 @@ import {
   notSupported,
   required,
 } from '@podless/apimachinery'
+import { AUTHORIZER_VARIABLES } from '../admission/access-check.ts'
 import { fillEmpty, objectsAt, textAt, textsAt } from './reading.ts'
 
 export const GROUP = 'admissionregistration.k8s.io'
@@ -24,7 +25,12 @@ export const FAILURE_POLICIES = ['Fail', 'Ignore']
 const CONDITIONS_MAX = 64
 
 /** What an expression of a webhook can see. Policies have their own, see policy-environment.ts. */
-export const REQUEST_VARIABLES = ['object', 'oldObject', 'request', 'authorizer'] as const
+export const REQUEST_VARIABLES: Visible = {
+  object: 'dyn',
+  oldObject: 'dyn',
+  request: 'dyn',
+  ...AUTHORIZER_VARIABLES,
+}
 
 /** One error when a field holds something else than what is allowed. */
 export function oneOf(
@@ -46,7 +52,7 @@ export function expressionErrors(
   result: CompileOptions['result'] = 'bool',
 ): FieldError[] {
   if (expression.trim() === '') return [required(path)]
-  const compiled = compileCel(expression, { variables: declared(variables), result })
+  const compiled = compileCel(expression, { variables, result })
   if (compiled.ok) return []
   const detail =
     compiled.reason === 'result-type'
@@ -60,15 +66,7 @@ const WANTED: Readonly<Record<string, string>> = {
   'string or null': 'one of [string null_type]',
 }
 
-/** Names of variables without a type, or variables with theirs. */
-type Visible = readonly string[] | Readonly<Record<string, CelVariable>>
-
-function declared(variables: Visible): Readonly<Record<string, CelVariable>> {
-  if (!isNames(variables)) return variables
-  return Object.fromEntries(variables.map(name => [name, 'dyn' as const]))
-}
-
-const isNames = (variables: Visible): variables is readonly string[] => Array.isArray(variables)
+type Visible = Readonly<Record<string, CelVariable>>
 
 /** matchConditions: names and expressions. */
 export function conditionErrors(root: JsonObject, path: string, variables: Visible): FieldError[] {

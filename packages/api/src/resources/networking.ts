@@ -244,12 +244,6 @@ const ipAddresses = builtin({
       immutableField(shownParent(obj), shownParent(old), 'spec.parentRef'),
   },
   columns: [NAME, column('ParentRef', 'What uses the address.', parentOf)],
-  selectableFields: {
-    'spec.parentRef.resource': obj => textAt(obj, 'spec.parentRef.resource'),
-    'spec.parentRef.group': obj => textAt(obj, 'spec.parentRef.group'),
-    'spec.parentRef.namespace': obj => textAt(obj, 'spec.parentRef.namespace'),
-    'spec.parentRef.name': obj => textAt(obj, 'spec.parentRef.name'),
-  },
 })
 
 function cidrErrors(obj: KubeObject): FieldError[] {
