@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type JsonObject, StatusError } from '@podless/apimachinery'
+import { ClusterIpAllocator } from '../service-addresses.ts'
+import { objectsAt } from './reading.ts'
 import { circumstances, create, find, make } from './rehearsal.ts'
 
 const PORTS = [{ port: 8080 }]
@@ -63,4 +65,20 @@ test('what is of no use is warned of', () => {
     'spec.externalIPs is deprecated and may no longer be implemented in some clusters',
     'spec.externalName is ignored when spec.type is not "ExternalName"',
   ])
+})
+
+test('ports of one Service ask for one number once for each protocol, or for any', async () => {
+  const random = () => 0
+  const ctx = circumstances({ addresses: new ClusterIpAllocator('10.3.0.0/24', random) })
+  const ask = (ports: JsonObject[]) =>
+    create(find('services'), { metadata: { uid: 'u' }, spec: { type: 'NodePort', ports } }, ctx)
+  const [web, tls] = [
+    { name: 'web', port: 80 },
+    { name: 'tls', port: 443 },
+  ]
+  const { obj, errors } = await ask([web, tls])
+  const numbers = objectsAt(obj, 'spec.ports').map(port => port.nodePort)
+  assert.deepEqual([errors, new Set(numbers).size], [[], 2])
+  const twice = [web, tls].map(port => ({ ...port, nodePort: 31_234 }))
+  await assert.rejects(ask(twice), /spec.ports\[1\].nodePort: .*provided port is already allocated/)
 })

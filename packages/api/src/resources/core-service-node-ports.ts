@@ -56,9 +56,10 @@ function allocatePorts(obj: KubeObject, ctx: RuleContext): void {
     const wanted = nodePortOf(port) || chosen.get(number) || nodePortOf(sibling)
     if (wanted === 0 && !takesAny(obj)) continue
     const own = `${textAt(port, 'protocol')}/${wanted}`
-    const answer = taken.has(own)
-      ? { error: 'provided port is already allocated' }
-      : nodePorts.allocate(uid, wanted === 0 ? undefined : wanted)
+    const answer =
+      wanted > 0 && taken.has(own)
+        ? { error: 'provided port is already allocated' }
+        : nodePorts.allocate(uid, wanted === 0 ? undefined : wanted)
     taken.add(own)
     if ('error' in answer) {
       if (wanted === 0) throw internalError(`failed to allocate a nodePort: ${answer.error}`)
