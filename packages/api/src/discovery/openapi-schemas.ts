@@ -108,6 +108,9 @@ function publish(schema: JsonObject): JsonObject {
       out[key] = publish(item)
     else out[key] = item
   }
+  const keys = schema['x-kubernetes-list-map-keys']
+  // What strategic merge in clients looks for.
+  if (Array.isArray(keys) && keys.length === 1) out['x-kubernetes-patch-merge-key'] = keys[0]!
   if (schema['x-kubernetes-int-or-string'] === true && schema.allOf === undefined)
     out.anyOf ??= [{ type: 'integer' }, { type: 'string' }]
   if (schema['x-kubernetes-embedded-resource'] === true) {
