@@ -2,11 +2,13 @@
 
 import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
+import { addBackup } from './commands/backup.ts'
 import { addIstio } from './commands/istio.ts'
 import { addKubeconfig } from './commands/kubeconfig.ts'
 import { addMesh } from './commands/mesh.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addRbac } from './commands/rbac.ts'
+import { addRestore } from './commands/restore.ts'
 import { addRotate } from './commands/rotate.ts'
 import { addUp } from './commands/up.ts'
 import { addVm } from './commands/vm.ts'
@@ -28,6 +30,8 @@ function program(): Command {
     addRbac,
     addRotate,
     addMigrate,
+    addBackup,
+    addRestore,
   ])
     add(root)
   return root

@@ -1,4 +1,5 @@
-// Opens the engine that the store's flags name, and words what goes wrong for a person. Called by up.ts and migrate.ts.
+// Opens the engine that the store's flags name, and words what goes wrong for a person. Called by up.ts, migrate.ts,
+// backup.ts and restore.ts.
 
 import { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
@@ -22,10 +23,13 @@ export interface StoreOptions {
   readonly etcdKeyfile?: string
 }
 
+/** Where a data folder keeps the embedded store. */
+export const storeFolder = (data: string): string => join(data, 'store')
+
 /** `data` holds the embedded store. Throws a CliError when it cannot be opened. */
 export async function openStore(options: StoreOptions, data: string): Promise<Backend> {
   return await explained(async () => {
-    if (options.store === 'embedded') return await openEmbedded({ directory: join(data, 'store') })
+    if (options.store === 'embedded') return await openEmbedded({ directory: storeFolder(data) })
     const endpoints = options.etcdEndpoints
       .split(',')
       .map(text => text.trim())

@@ -36,11 +36,14 @@ export const clusterOption = (): Option =>
 export const outputOption = (): Option =>
   new Option('-o, --output <format>', 'how to print').choices(['json', 'text']).default('text')
 
-/** Where objects are kept, and how, for every command that opens the store itself. */
-export const storeOptions = (): Option[] => [
+export const storeOption = (): Option =>
   option('--store <engine>', 'where objects are kept', 'STORE')
     .choices(['embedded', 'etcd'])
-    .default('embedded'),
+    .default('embedded')
+
+/** Where objects are kept, and how, for every command that opens the store itself. */
+export const storeOptions = (): Option[] => [
+  storeOption(),
   option('--etcd-endpoints <urls>', 'etcd servers, comma-separated', 'ETCD_ENDPOINTS')
     .argParser(etcdEndpoints)
     .default('http://127.0.0.1:2379'),

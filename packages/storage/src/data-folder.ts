@@ -1,5 +1,6 @@
 // The folder an embedded store lives in: who may open it, what must be in it, who can read it.
-// Called by embedded.ts; calls lmdb-file.ts to look at the data before lmdb maps it.
+// Called by embedded.ts and embedded-copy.ts; calls lmdb-file.ts to look at the data before lmdb maps
+// it.
 //
 //   format.json   what wrote the folder; its presence means the store was created completely
 //   creating      there while the store is being created for the first time
@@ -71,6 +72,36 @@ export async function openDataFolder(directory: string): Promise<DataFolder> {
     await unlock()
     throw error
   }
+}
+
+/**
+ * Keeps an existing store readable until the answer is called. Throws `corrupt` when it is none, or
+ * damaged. A store in use is not looked at again: its server did, and pages change while it runs.
+ */
+export async function holdForReading(directory: string): Promise<() => Promise<void>> {
+  const text = await readFile(join(directory, 'format.json'), 'utf8').catch(cause => {
+    throw corrupt(directory, 'it holds no format.json that can be read', cause)
+  })
+  checkFormat(directory, text)
+  const unlock = await lock(directory).catch(error => {
+    if (error instanceof StorageError) return 'in use'
+    // On a disk that cannot be written nobody else changes the store either.
+    return async () => undefined
+  })
+  if (unlock === 'in use') return async () => undefined
+  try {
+    await inspect(directory)
+  } catch (error) {
+    await unlock()
+    throw error
+  }
+  return unlock
+}
+
+/** Throws `unavailable` when a process has the store, whatever else is in the folder. */
+export async function mustBeFree(directory: string): Promise<void> {
+  const unlock = await lock(directory)
+  await unlock()
 }
 
 async function makeFolder(directory: string): Promise<void> {

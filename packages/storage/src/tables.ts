@@ -1,8 +1,9 @@
 // The embedded engine's lmdb environment and its five tables. Layout: record.ts.
-// Called by embedded.ts, embedded-reader.ts and group-commit.ts; the one importer of lmdb, which it
-// loads only when used.
+// Called by embedded.ts, embedded-copy.ts, embedded-reader.ts and group-commit.ts; the one importer of
+// lmdb, which it loads only when used.
 
 import type { Database, RootDatabase } from 'lmdb'
+import { STATE_KEY } from './record.ts'
 
 export type Table = Database<Buffer, Buffer>
 
@@ -65,6 +66,38 @@ export async function openTables(dataFile: string): Promise<Tables> {
       // lmdb-js waits for the flush of the last transaction, which never comes when that one
       // failed.
       if (!isFailed) await closing
+    },
+  }
+}
+
+type Records = Iterable<{ readonly key: Buffer; readonly value: Buffer }>
+
+/** What a store held at one moment, whatever is written to it meanwhile. */
+export interface Snapshot {
+  readonly state: Buffer | undefined
+  readonly latest: Records
+  readonly leases: Records
+  close(): Promise<void>
+}
+
+/**
+ * Reads a data file as it is now, also one that another process writes to: lmdb's readers and its
+ * writer do not wait for each other.
+ */
+export async function openSnapshot(dataFile: string): Promise<Snapshot> {
+  const { open } = await import('lmdb')
+  const options = { path: dataFile, noSubdir: true, mapSize: MAP_BYTES, readOnly: true }
+  const root = open<Buffer, Buffer>({ ...options, ...TABLE_OPTIONS })
+  const table = (name: string): Table => root.openDB<Buffer, Buffer>(name, TABLE_OPTIONS)
+  const [latest, leases, meta] = ['latest', 'leases', 'meta'].map(table) as [Table, Table, Table]
+  const transaction = latest.useReadTransaction()
+  return {
+    state: meta.get(STATE_KEY, { transaction }),
+    latest: latest.getRange({ transaction }),
+    leases: leases.getRange({ transaction }),
+    close: async () => {
+      transaction.done()
+      await root.close()
     },
   }
 }
