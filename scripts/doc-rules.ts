@@ -34,7 +34,7 @@ export function checkPlaces(path: string, text: string): readonly Finding[] {
 }
 
 const LINK = /\[[^\]]*\]\(([^)\s]+)(?:\s+"[^"]*")?\)/g
-/** A path of ours in backquotes, such as `packages/api/src/server.ts`. */
+/** A path of ours in backquotes, such as `packages/api/src/serving/server.ts`. */
 const QUOTED_PATH = /`((?:packages|scripts|test|deploy|docs)\/[\w./-]+)`/g
 
 /** Links and quoted paths of one document that lead nowhere. `root` is the repository. */

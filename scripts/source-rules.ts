@@ -91,14 +91,14 @@ const IMPORTING_HOMES: Readonly<Record<string, RegExp>> = {
   commander: /^packages\/cli\/src\//,
   esbuild: /^scripts\//,
   etcd3: /^packages\/storage\/src\/etcd/,
-  express: /^packages\/api\/src\/(server|web)/,
+  express: /^packages\/api\/src\/pages\/web/,
   jose: /^packages\/identity\//,
   'js-yaml': /^packages\/apimachinery\/src\/codec\/yaml/,
   lmdb: /^packages\/storage\/src\/(embedded|tables)/,
   re2js: /^packages\/apimachinery\/src\/(cel|schema)\//,
   'reflect-metadata': /^packages\/identity\//,
   typescript: /^scripts\//,
-  ws: /^packages\/api\/src\/upgrade/,
+  ws: /^packages\/api\/src\/serving\/upgrade/,
   zod: /^packages\/(api\/src\/config|apimachinery\/src\/options)/,
 }
 

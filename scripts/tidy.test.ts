@@ -136,7 +136,7 @@ test('checkLinks() finds links, anchors and quoted paths that lead nowhere', () 
     '[good](LICENSE) [good](#a-head-with-signs) [web](https://example.org/x)',
     '[bad](nothing.md)',
     '[bad](#nowhere)',
-    '`packages/api/src/server.ts` and `packages/nowhere.ts`',
+    '`packages/api/src/serving/server.ts` and `packages/nowhere.ts`',
     '```',
     '[in code](nothing.md)',
     '```',

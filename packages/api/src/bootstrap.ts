@@ -6,10 +6,10 @@ import { type KubeObject, parseApiVersion } from '@podless/apimachinery'
 import { bootstrapPolicy, reconcileBootstrap } from './auth/bootstrap-policy.ts'
 import { istiodPolicy } from './auth/istiod-policy.ts'
 import type { NewObject, Objects } from './controllers/objects.ts'
+import { encodeForStorage, keyOf } from './objects/stored-form.ts'
 import type { Resource } from './resource.ts'
-import { encodeForStorage, keyOf } from './stored-form.ts'
 import { vmPolicy } from './vm/vm-policy.ts'
-import { timestamp } from './write.ts'
+import { timestamp } from './writing/write.ts'
 
 const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 const CORE = { group: '', version: 'v1' }

@@ -4,12 +4,12 @@
 import type { Cacher, Storage } from '@podless/storage'
 import type { AdmissionChain } from './admission/chain.ts'
 import type { ServerConfig } from './config.ts'
-import type { Incoming } from './exchange.ts'
 import type { Log } from './log.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics } from './pages/metrics.ts'
 import type { Registry } from './registry.ts'
-import type { RequestInfo } from './request-info.ts'
+import type { RequestInfo } from './request/request-info.ts'
 import type { Resource, RuleContext, Services, Subresource, UserInfo } from './resource.ts'
+import type { Incoming } from './serving/exchange.ts'
 
 /** The running server's parts that live as long as it does. */
 export interface ServerState {

@@ -3,11 +3,11 @@
 
 import type { GroupVersionResource, KubeObject } from '@podless/apimachinery'
 import type { CacheEvent, Cacher, StoredObject, WatchEnd } from '@podless/storage'
+import type { ClusterIpAllocator } from './allocation/service-addresses.ts'
 import type { RbacAuthorizer } from './auth/authorize.ts'
 import type { Log } from './log.ts'
+import { decodeStored, prefixOf } from './objects/stored-form.ts'
 import type { Resource } from './resource.ts'
-import type { ClusterIpAllocator } from './service-addresses.ts'
-import { decodeStored, prefixOf } from './stored-form.ts'
 
 export interface FeedOptions {
   readonly cacher: Pick<Cacher, 'get' | 'revision' | 'watch'>

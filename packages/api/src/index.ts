@@ -8,7 +8,7 @@ export { JwtAuthenticators } from './auth/jwt-authenticators.ts'
 export { readRules as rulesOf, ruleAllows } from './auth/policy-rule.ts'
 export { type ServerConfig, serverConfigSchema } from './config.ts'
 export { createLog, type Log, type LogLevel } from './log.ts'
-export type { TlsMaterial } from './server.ts'
+export type { TlsMaterial } from './serving/server.ts'
 export { createJoinToken, joinSecretName } from './vm/join-token.ts'
 export {
   JOIN_TOKEN_SECRET_TYPE,

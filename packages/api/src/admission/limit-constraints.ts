@@ -9,7 +9,7 @@ import {
   type Quantity,
   scaledQuantity,
 } from '@podless/apimachinery'
-import { podAmounts, type Usage, usageFrom } from '../resource-usage.ts'
+import { podAmounts, type Usage, usageFrom } from '../quota/resource-usage.ts'
 import { objectAt, objectsAt, textAt } from '../resources/reading.ts'
 
 interface Asked {

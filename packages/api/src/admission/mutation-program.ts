@@ -9,7 +9,7 @@ import {
   RUNTIME_COST_BUDGET,
   toJson,
 } from '@podless/apimachinery'
-import { type PolicyVariable, policyEnvironment } from '../policy-environment.ts'
+import { type PolicyVariable, policyEnvironment } from './policy-environment.ts'
 import {
   compileStep,
   conditionsHold,

@@ -15,7 +15,7 @@ import {
   StatusError,
   strictDecodingText,
 } from '@podless/apimachinery'
-import { normalizeObject } from '../decode.ts'
+import { normalizeObject } from '../objects/decode.ts'
 import type { Resource } from '../resource.ts'
 import type { Patch } from './mutation-program.ts'
 

@@ -7,7 +7,7 @@ import {
   PER_CALL_LIMIT,
   RUNTIME_COST_BUDGET,
 } from '@podless/apimachinery'
-import { type PolicyVariable, policyEnvironment } from '../policy-environment.ts'
+import { type PolicyVariable, policyEnvironment } from './policy-environment.ts'
 import {
   compileStep,
   conditionsHold,

@@ -11,9 +11,8 @@ import {
   type Quantity,
 } from '@podless/apimachinery'
 import type { Objects } from '../controllers/objects.ts'
-import { missingAmounts } from '../quota-constraints.ts'
-import { isInScopes } from '../quota-scopes.ts'
-import type { Resource } from '../resource.ts'
+import { missingAmounts } from '../quota/quota-constraints.ts'
+import { isInScopes } from '../quota/quota-scopes.ts'
 import {
   amountsOf,
   growthOf,
@@ -22,7 +21,8 @@ import {
   type Usage,
   usageFrom,
   usageOf,
-} from '../resource-usage.ts'
+} from '../quota/resource-usage.ts'
+import type { Resource } from '../resource.ts'
 import { objectAt } from '../resources/reading.ts'
 import type { AdmissionAttributes, AdmissionStep } from './chain.ts'
 

@@ -3,9 +3,9 @@
 
 import { isIP } from 'node:net'
 import { isObject, type JsonObject, type JsonValue } from '@podless/apimachinery'
-import type { Incoming } from '../exchange.ts'
-import type { RequestInfo } from '../request-info.ts'
+import type { RequestInfo } from '../request/request-info.ts'
 import type { UserInfo } from '../resource.ts'
+import type { Incoming } from '../serving/exchange.ts'
 import type { AuditLevel, AuditStage } from './audit-policy.ts'
 
 export interface AuditedResponse {

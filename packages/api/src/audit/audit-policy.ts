@@ -1,7 +1,7 @@
 // What the audit log records of a request: the first rule that matches gives the level. Pure; asked by audit.ts.
 // The cli reads the file and checks it against a JSON Schema. Ref: apiserver/pkg/audit/policy/checker.go
 
-import type { RequestInfo } from '../request-info.ts'
+import type { RequestInfo } from '../request/request-info.ts'
 import type { UserInfo } from '../resource.ts'
 
 /** Each level records what those before it do, and more. */

@@ -13,9 +13,9 @@ import {
   parseYaml,
   StatusError,
 } from '@podless/apimachinery'
-import type { Incoming, Reply, Sink } from '../exchange.ts'
-import type { RequestInfo } from '../request-info.ts'
+import type { RequestInfo } from '../request/request-info.ts'
 import type { UserInfo } from '../resource.ts'
+import type { Incoming, Reply, Sink } from '../serving/exchange.ts'
 import { type AuditedResponse, auditEvent } from './audit-event.ts'
 import {
   type AuditPolicy,

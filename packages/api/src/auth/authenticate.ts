@@ -13,8 +13,8 @@ import {
   subjectName,
   type VerifiedToken,
 } from '@podless/identity'
-import type { Incoming, PeerCertificate } from '../exchange.ts'
 import type { Services, TokenService, UserInfo } from '../resource.ts'
+import type { Incoming, PeerCertificate } from '../serving/exchange.ts'
 import type { TokenAuthenticator, TokenUse } from './token-authenticator.ts'
 
 export const ANONYMOUS: UserInfo = {

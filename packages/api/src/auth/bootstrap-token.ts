@@ -7,7 +7,7 @@ import type { KubeObject } from '@podless/apimachinery'
 import type { Objects } from '../controllers/objects.ts'
 import type { Resource } from '../resource.ts'
 import { ensureObject, textAt } from '../resources/reading.ts'
-import { timestamp } from '../write.ts'
+import { timestamp } from '../writing/write.ts'
 import type { TokenAuthenticator, TokenOutcome, TokenUse } from './token-authenticator.ts'
 
 export const BOOTSTRAP_TOKEN_TYPE = 'bootstrap.kubernetes.io/token'

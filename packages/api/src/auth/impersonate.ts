@@ -9,9 +9,9 @@ import {
   isDns1123Subdomain,
   StatusError,
 } from '@podless/apimachinery'
-import type { Incoming } from '../exchange.ts'
-import { requestInfo } from '../request-info.ts'
+import { requestInfo } from '../request/request-info.ts'
 import type { AuthorizationRequest, Authorizer, UserInfo } from '../resource.ts'
+import type { Incoming } from '../serving/exchange.ts'
 import { ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP } from './authenticate.ts'
 import { authorizationError } from './authorize.ts'
 import { quoteList } from './policy-rule.ts'

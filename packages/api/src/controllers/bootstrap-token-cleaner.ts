@@ -7,8 +7,8 @@ import {
   bootstrapTokenEndMs,
 } from '../auth/bootstrap-token.ts'
 import type { Log } from '../log.ts'
+import { prefixOf } from '../objects/stored-form.ts'
 import type { Resource } from '../resource.ts'
-import { prefixOf } from '../stored-form.ts'
 import { type Loop, startLoop } from './loop.ts'
 import type { Objects } from './objects.ts'
 

@@ -5,9 +5,9 @@
 import type { JsonObject, KubeObject } from '@podless/apimachinery'
 import { parseCertificate } from '@podless/identity'
 import type { Log } from '../log.ts'
+import { prefixOf } from '../objects/stored-form.ts'
 import type { Resource } from '../resource.ts'
 import { objectsAt, textAt } from '../resources/reading.ts'
-import { prefixOf } from '../stored-form.ts'
 import { type Loop, startLoop } from './loop.ts'
 import type { Objects } from './objects.ts'
 

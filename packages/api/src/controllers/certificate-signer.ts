@@ -12,11 +12,11 @@ import {
 } from '@podless/identity'
 import { PRIVILEGED_GROUP } from '../auth/authorize.ts'
 import type { Log } from '../log.ts'
+import { prefixOf } from '../objects/stored-form.ts'
 import type { Resource } from '../resource.ts'
 import { ensureObject, numberAt, objectsAt, textAt, textsAt } from '../resources/reading.ts'
-import { prefixOf } from '../stored-form.ts'
 import { VM_GROUP, vmOf } from '../vm/vm-policy.ts'
-import { timestamp } from '../write.ts'
+import { timestamp } from '../writing/write.ts'
 import { type Loop, startLoop } from './loop.ts'
 import type { Objects } from './objects.ts'
 

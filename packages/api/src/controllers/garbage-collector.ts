@@ -9,9 +9,9 @@ import {
   parseApiVersion,
 } from '@podless/apimachinery'
 import type { CacheEvent, ObjectHeader, StoredObject } from '@podless/storage'
-import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '../deletion.ts'
 import type { Log } from '../log.ts'
 import type { Resource } from '../resource.ts'
+import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '../writing/deletion.ts'
 import { type Loop, startLoop } from './loop.ts'
 import type { Objects } from './objects.ts'
 

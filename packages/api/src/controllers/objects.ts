@@ -4,17 +4,17 @@
 import { randomUUID } from 'node:crypto'
 import { equalJson, type KubeObject, type ObjectMeta, StatusError } from '@podless/apimachinery'
 import { type Storage, StorageError } from '@podless/storage'
-import { type DeleteOutcome, deleteStored } from '../deletion.ts'
-import type { Registry } from '../registry.ts'
-import type { Resource } from '../resource.ts'
 import {
   decodeUnconverted,
   encodeForStorage,
   encodeUnconverted,
   keyOf,
   prefixOf,
-} from '../stored-form.ts'
-import { isReadyToGo, timestamp } from '../write.ts'
+} from '../objects/stored-form.ts'
+import type { Registry } from '../registry.ts'
+import type { Resource } from '../resource.ts'
+import { type DeleteOutcome, deleteStored } from '../writing/deletion.ts'
+import { isReadyToGo, timestamp } from '../writing/write.ts'
 
 export interface ObjectsOptions {
   readonly storage: Storage

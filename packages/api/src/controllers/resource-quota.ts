@@ -5,8 +5,8 @@
 import { equalJson, type JsonObject, type KubeObject, type Quantity } from '@podless/apimachinery'
 import type { CacheEvent } from '@podless/storage'
 import type { Log } from '../log.ts'
-import { isInScopes } from '../quota-scopes.ts'
-import type { Resource } from '../resource.ts'
+import { keyOf, prefixOf } from '../objects/stored-form.ts'
+import { isInScopes } from '../quota/quota-scopes.ts'
 import {
   amountsOf,
   countNameOf,
@@ -14,9 +14,9 @@ import {
   sumOf,
   usageFrom,
   usageOf,
-} from '../resource-usage.ts'
+} from '../quota/resource-usage.ts'
+import type { Resource } from '../resource.ts'
 import { objectAt } from '../resources/reading.ts'
-import { keyOf, prefixOf } from '../stored-form.ts'
 import { type Loop, startLoop } from './loop.ts'
 import type { Objects } from './objects.ts'
 

@@ -2,9 +2,9 @@
 // Ref: kubernetes/pkg/controller/clusterroleaggregation
 
 import type { Log } from '../log.ts'
+import { prefixOf } from '../objects/stored-form.ts'
 import type { Resource } from '../resource.ts'
 import { aggregate } from '../resources/rbac.ts'
-import { prefixOf } from '../stored-form.ts'
 import { type Loop, startLoop } from './loop.ts'
 import type { Objects } from './objects.ts'
 

@@ -3,10 +3,10 @@
 
 import { createHash } from 'node:crypto'
 import { type GroupVersion, type JsonObject, notAcceptable } from '@podless/apimachinery'
-import { type Incoming, jsonReply, type Reply, textReply } from '../exchange.ts'
+import { versionInfo } from '../pages/version.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
-import { versionInfo } from '../version.ts'
+import { type Incoming, jsonReply, type Reply, textReply } from '../serving/exchange.ts'
 import { byVersionPriority } from './discovery.ts'
 import { pathsOf } from './openapi-paths.ts'
 import { schemaName, schemasOf } from './openapi-schemas.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type JsonObject, StatusError } from '@podless/apimachinery'
-import { ClusterIpAllocator } from '../service-addresses.ts'
+import { ClusterIpAllocator } from '../allocation/service-addresses.ts'
 import { objectsAt } from './reading.ts'
 import { circumstances, create, find, make } from './rehearsal.ts'
 

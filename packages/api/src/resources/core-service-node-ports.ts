@@ -8,7 +8,7 @@ import {
   type JsonObject,
   type KubeObject,
 } from '@podless/apimachinery'
-import { nodePortsOf } from '../node-ports.ts'
+import { nodePortsOf } from '../allocation/node-ports.ts'
 import type { RuleContext } from '../resource.ts'
 import { reachesNodes, typeOf } from './core-service-rules.ts'
 import { ensureObject, numberAt, objectAt, objectsAt, textAt } from './reading.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { StatusError } from '@podless/apimachinery'
-import { NodePortAllocator } from '../node-ports.ts'
+import { NodePortAllocator } from '../allocation/node-ports.ts'
 import type { ServiceAddresses } from '../resource.ts'
 import { circumstances, create, find, make, row, update } from './rehearsal.ts'
 

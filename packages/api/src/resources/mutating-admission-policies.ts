@@ -10,7 +10,7 @@ import {
   notSupported,
   required,
 } from '@podless/apimachinery'
-import type { PolicyEnvironment } from '../policy-environment.ts'
+import type { PolicyEnvironment } from '../admission/policy-environment.ts'
 import type { Resource } from '../resource.ts'
 import { CATEGORIES, expressionErrors, FAILURE_POLICIES, GROUP, oneOf } from './admission-rules.ts'
 import { builtin } from './builtin.ts'

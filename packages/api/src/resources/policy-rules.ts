@@ -15,7 +15,7 @@ import {
   required,
   validateLabelSelector,
 } from '@podless/apimachinery'
-import { type PolicyEnvironment, policyEnvironment } from '../policy-environment.ts'
+import { type PolicyEnvironment, policyEnvironment } from '../admission/policy-environment.ts'
 import {
   conditionErrors,
   defaultRules,

@@ -3,12 +3,12 @@
 import { parseCreateOptions } from '@podless/apimachinery'
 import type { RequestContext } from '../context.ts'
 import { ruleContext } from '../context.ts'
-import { decodeBody } from '../decode.ts'
-import type { Reply } from '../exchange.ts'
-import { trackManager } from '../ownership.ts'
-import { chooseMedia, respondObject, respondStored } from '../respond.ts'
-import { createObject, wipeSystemMetadata } from '../write.ts'
-import { matchNamespace, writeOptionsOf } from '../write-options.ts'
+import { decodeBody } from '../objects/decode.ts'
+import { chooseMedia, respondObject, respondStored } from '../objects/respond.ts'
+import type { Reply } from '../serving/exchange.ts'
+import { trackManager } from '../writing/ownership.ts'
+import { createObject, wipeSystemMetadata } from '../writing/write.ts'
+import { matchNamespace, writeOptionsOf } from '../writing/write-options.ts'
 
 export async function create(ctx: RequestContext): Promise<Reply> {
   const { resource } = ctx

@@ -3,10 +3,10 @@
 
 import { StatusError } from '@podless/apimachinery'
 import { inBatches } from '../batches.ts'
-import { collectionOf, collectionOptions } from '../collection.ts'
 import type { RequestContext } from '../context.ts'
-import type { Reply } from '../exchange.ts'
-import { chooseMedia, respondList } from '../respond.ts'
+import { collectionOf, collectionOptions } from '../objects/collection.ts'
+import { chooseMedia, respondList } from '../objects/respond.ts'
+import type { Reply } from '../serving/exchange.ts'
 import { deleteObject, deleteOptionsOf } from './delete.ts'
 import { readCollection } from './list.ts'
 

@@ -10,12 +10,12 @@ import {
 } from '@podless/apimachinery'
 import type { AdmissionAttributes } from '../admission/chain.ts'
 import { type RequestContext, ruleContext } from '../context.ts'
-import { decodeDeleteOptions } from '../decode.ts'
-import { type DeleteOutcome, deleteStored } from '../deletion.ts'
 import { toStatus } from '../errors.ts'
-import type { Reply } from '../exchange.ts'
-import { chooseMedia, encodeValue, respondObject, respondStored } from '../respond.ts'
-import { keyOf } from '../stored-form.ts'
+import { decodeDeleteOptions } from '../objects/decode.ts'
+import { chooseMedia, encodeValue, respondObject, respondStored } from '../objects/respond.ts'
+import { keyOf } from '../objects/stored-form.ts'
+import type { Reply } from '../serving/exchange.ts'
+import { type DeleteOutcome, deleteStored } from '../writing/deletion.ts'
 
 export async function deleteVerb(ctx: RequestContext): Promise<Reply> {
   const media = chooseMedia(ctx)

@@ -4,9 +4,9 @@ import { notFound, parseGetOptions } from '@podless/apimachinery'
 import { getConsistency } from '@podless/storage'
 import type { RequestContext } from '../context.ts'
 import { toStatus } from '../errors.ts'
-import type { Reply } from '../exchange.ts'
-import { chooseMedia, respondStored } from '../respond.ts'
-import { keyOf } from '../stored-form.ts'
+import { chooseMedia, respondStored } from '../objects/respond.ts'
+import { keyOf } from '../objects/stored-form.ts'
+import type { Reply } from '../serving/exchange.ts'
 
 export async function get(ctx: RequestContext): Promise<Reply> {
   const { resource, info, server } = ctx

@@ -2,12 +2,12 @@
 
 import type { ListOptions } from '@podless/apimachinery'
 import { type ListResult, listConsistency } from '@podless/storage'
-import { type Collection, collectionOf, collectionOptions } from '../collection.ts'
 import type { RequestContext } from '../context.ts'
 import { toStatus } from '../errors.ts'
-import type { Reply } from '../exchange.ts'
-import { chooseMedia, respondList } from '../respond.ts'
-import { convertStored } from '../stored-form.ts'
+import { type Collection, collectionOf, collectionOptions } from '../objects/collection.ts'
+import { chooseMedia, respondList } from '../objects/respond.ts'
+import { convertStored } from '../objects/stored-form.ts'
+import type { Reply } from '../serving/exchange.ts'
 
 export async function list(ctx: RequestContext): Promise<Reply> {
   chooseMedia(ctx)

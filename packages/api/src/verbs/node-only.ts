@@ -3,8 +3,8 @@
 
 import { failure, notFound } from '@podless/apimachinery'
 import type { RequestContext } from '../context.ts'
-import type { Reply } from '../exchange.ts'
-import { keyOf } from '../stored-form.ts'
+import { keyOf } from '../objects/stored-form.ts'
+import type { Reply } from '../serving/exchange.ts'
 
 export async function nodeOnly(ctx: RequestContext): Promise<Reply> {
   const { resource, info, server } = ctx

@@ -22,12 +22,17 @@ import {
   printGo,
 } from '@podless/apimachinery'
 import type { RequestContext } from '../context.ts'
-import { decodeApplied, decodePatch, decodePatched } from '../decode.ts'
-import type { Reply } from '../exchange.ts'
-import { resetFieldsOf } from '../ownership.ts'
-import { chooseMedia } from '../respond.ts'
-import { createObject, updateObject } from '../write.ts'
-import { matchName, matchNamespace, type WriteOptions, writeOptionsOf } from '../write-options.ts'
+import { decodeApplied, decodePatch, decodePatched } from '../objects/decode.ts'
+import { chooseMedia } from '../objects/respond.ts'
+import type { Reply } from '../serving/exchange.ts'
+import { resetFieldsOf } from '../writing/ownership.ts'
+import { createObject, updateObject } from '../writing/write.ts'
+import {
+  matchName,
+  matchNamespace,
+  type WriteOptions,
+  writeOptionsOf,
+} from '../writing/write-options.ts'
 import { respondWritten } from './respond-written.ts'
 import { type ViewChange, withOwners, writeView } from './write-view.ts'
 

@@ -2,9 +2,9 @@
 
 import type { KubeObject } from '@podless/apimachinery'
 import type { RequestContext } from '../context.ts'
-import type { Reply } from '../exchange.ts'
-import { respondObject, respondStored } from '../respond.ts'
-import type { Written } from '../write.ts'
+import { respondObject, respondStored } from '../objects/respond.ts'
+import type { Reply } from '../serving/exchange.ts'
+import type { Written } from '../writing/write.ts'
 
 export function respondWritten(
   ctx: RequestContext,

@@ -5,11 +5,11 @@ import { notFound, parseCreateOptions, parseGetOptions } from '@podless/apimachi
 import type { StoredObject } from '@podless/storage'
 import { getConsistency } from '@podless/storage'
 import { type RequestContext, ruleContext } from '../context.ts'
-import { decodeBody } from '../decode.ts'
 import { methodNotAllowed, toStatus } from '../errors.ts'
-import type { Reply } from '../exchange.ts'
-import { chooseMedia, respondObject, respondStored } from '../respond.ts'
-import { convertStored, decodeStored, keyOf } from '../stored-form.ts'
+import { decodeBody } from '../objects/decode.ts'
+import { chooseMedia, respondObject, respondStored } from '../objects/respond.ts'
+import { convertStored, decodeStored, keyOf } from '../objects/stored-form.ts'
+import type { Reply } from '../serving/exchange.ts'
 
 export async function getSubresource(ctx: RequestContext): Promise<Reply> {
   const { subresource, resource } = ctx

@@ -3,11 +3,11 @@
 
 import { parseUpdateOptions } from '@podless/apimachinery'
 import type { RequestContext } from '../context.ts'
-import { decodeBody } from '../decode.ts'
-import type { Reply } from '../exchange.ts'
-import { chooseMedia } from '../respond.ts'
-import { checkIdentity, createObject, updateObject } from '../write.ts'
-import { matchName, matchNamespace, writeOptionsOf } from '../write-options.ts'
+import { decodeBody } from '../objects/decode.ts'
+import { chooseMedia } from '../objects/respond.ts'
+import type { Reply } from '../serving/exchange.ts'
+import { checkIdentity, createObject, updateObject } from '../writing/write.ts'
+import { matchName, matchNamespace, writeOptionsOf } from '../writing/write-options.ts'
 import { respondWritten } from './respond-written.ts'
 import { writeView } from './write-view.ts'
 

@@ -2,9 +2,9 @@
 // Called by handler-chain.ts.
 
 import type { RequestContext } from '../context.ts'
-import type { Reply } from '../exchange.ts'
-import type { RequestInfo } from '../request-info.ts'
+import type { RequestInfo } from '../request/request-info.ts'
 import type { Resource, ResourceVerb, Subresource } from '../resource.ts'
+import type { Reply } from '../serving/exchange.ts'
 import { create } from './create.ts'
 import { deleteVerb } from './delete.ts'
 import { deleteCollection } from './delete-collection.ts'

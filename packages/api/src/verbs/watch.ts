@@ -14,7 +14,6 @@ import {
   watchStart,
   withRevision,
 } from '@podless/storage'
-import { collectionOf, collectionOptions } from '../collection.ts'
 import {
   BOOKMARK_INTERVAL_MS,
   LAST_BOOKMARK_MS,
@@ -23,10 +22,11 @@ import {
 } from '../config.ts'
 import type { RequestContext } from '../context.ts'
 import { statusOf, toStatus } from '../errors.ts'
-import type { Reply, Sink } from '../exchange.ts'
-import { chooseMedia, includeObjectOf } from '../respond.ts'
-import { convertStored } from '../stored-form.ts'
-import { bookmarkFrame, eventFrame, type FrameShape, statusFrame } from '../watch-frame.ts'
+import { collectionOf, collectionOptions } from '../objects/collection.ts'
+import { chooseMedia, includeObjectOf } from '../objects/respond.ts'
+import { convertStored } from '../objects/stored-form.ts'
+import { bookmarkFrame, eventFrame, type FrameShape, statusFrame } from '../objects/watch-frame.ts'
+import type { Reply, Sink } from '../serving/exchange.ts'
 
 export async function watch(ctx: RequestContext): Promise<Reply> {
   const { server, resource } = ctx

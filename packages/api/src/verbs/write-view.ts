@@ -12,11 +12,11 @@ import {
 } from '@podless/apimachinery'
 import { type RequestContext, ruleContext } from '../context.ts'
 import { methodNotAllowed } from '../errors.ts'
-import type { Reply } from '../exchange.ts'
+import { respondObject } from '../objects/respond.ts'
 import type { VirtualSubresource } from '../resource.ts'
-import { respondObject } from '../respond.ts'
-import { updateObject } from '../write.ts'
-import type { WriteOptions } from '../write-options.ts'
+import type { Reply } from '../serving/exchange.ts'
+import { updateObject } from '../writing/write.ts'
+import type { WriteOptions } from '../writing/write-options.ts'
 import { asStored } from './respond-written.ts'
 
 /** What a request makes of the view, whose owners are `owners`. */

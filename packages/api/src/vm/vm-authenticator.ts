@@ -3,8 +3,8 @@
 
 import type { ServiceAccountTokens } from '@podless/identity'
 import type { Authenticator, TokenCheck } from '../auth/authenticate.ts'
-import type { Incoming } from '../exchange.ts'
 import type { UserInfo } from '../resource.ts'
+import type { Incoming } from '../serving/exchange.ts'
 import { parseJoinToken } from './join-token.ts'
 import { JOINING_GROUP, VM_AUDIENCE, VM_PATH, vmUser } from './vm-policy.ts'
 import { vmSecretName } from './vm-record.ts'

@@ -1,0 +1,54 @@
+// Deletions whose outcome depends on the kind, as clients see them.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { JsonObject } from '@podless/apimachinery'
+import { ApiClient } from '../../../../test/harness/api-client.ts'
+import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import { valueAt } from '../resources/reading.ts'
+
+const JOBS = '/apis/batch/v1/namespaces/default/jobs'
+const PODS = '/api/v1/namespaces/default/pods'
+const POD_SPEC = { restartPolicy: 'Never', containers: [{ name: 'run', image: 'shop:1' }] }
+
+let server: TestServer
+let admin: ApiClient
+before(async () => {
+  server = await startServer()
+  admin = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
+})
+after(async () => {
+  admin.close()
+  await server.close()
+})
+
+const post = (path: string, body: JsonObject) => admin.send({ method: 'POST', path, body })
+const remove = (path: string) => admin.send({ method: 'DELETE', path })
+
+test('a Job leaves its pods behind unless the client says otherwise, and warns of it', async () => {
+  const body = (name: string) => ({ metadata: { name }, spec: { template: { spec: POD_SPEC } } })
+  for (const name of ['kept', 'removed']) {
+    assert.equal((await post(JOBS, body(name))).status, 201)
+  }
+  const kept = await remove(`${JOBS}/kept`)
+  assert.deepEqual(valueAt(kept.json(), 'metadata.finalizers'), ['orphan'])
+  assert.match(String(kept.headers.warning), /child pods are preserved by default/)
+  const removed = await remove(`${JOBS}/removed?propagationPolicy=Background`)
+  assert.equal(removed.json().status, 'Success')
+  assert.equal(removed.headers.warning, undefined)
+})
+
+test('a pod that is gone is shown as its deletion marked it', async () => {
+  await post(PODS, { metadata: { name: 'gone' }, spec: POD_SPEC })
+  const shown = (await remove(`${PODS}/gone`)).json()
+  assert.equal(shown.kind, 'Pod')
+  assert.equal(valueAt(shown, 'metadata.deletionGracePeriodSeconds'), 0)
+  assert.equal((await admin.send({ path: `${PODS}/gone` })).status, 404)
+})
+
+test('every answer about Endpoints says what to use instead', async () => {
+  const path = '/api/v1/namespaces/default/endpoints'
+  for (const url of [path, `${path}/absent`]) {
+    const { headers } = await admin.send({ path: url })
+    assert.match(String(headers.warning), /use discovery.k8s.io\/v1 EndpointSlice/)
+  }
+})
