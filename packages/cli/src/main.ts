@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { addBackup } from './commands/backup.ts'
+import { addDoctor } from './commands/doctor.ts'
 import { addIstio } from './commands/istio.ts'
 import { addKubeconfig } from './commands/kubeconfig.ts'
 import { addMesh } from './commands/mesh.ts'
@@ -32,6 +33,7 @@ function program(): Command {
     addMigrate,
     addBackup,
     addRestore,
+    addDoctor,
   ])
     add(root)
   return root

@@ -45,6 +45,8 @@ export interface ApiObject extends JsonObject {
 
 export interface Answer {
   readonly code: number
+  /** The server's clock, as HTTP writes it. */
+  readonly date: string | undefined
   readonly text: string
 }
 
@@ -209,7 +211,11 @@ export class ServerClient {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
         response.on('end', () =>
-          done({ code: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+          done({
+            code: response.statusCode ?? 0,
+            date: response.headers.date,
+            text: Buffer.concat(chunks).toString(),
+          }),
         )
         response.on('error', reject)
       },

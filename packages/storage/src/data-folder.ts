@@ -98,6 +98,12 @@ export async function holdForReading(directory: string): Promise<() => Promise<v
   return unlock
 }
 
+/** Throws `corrupt` unless the folder holds a store that this version opens; changes nothing. */
+export async function inspectEmbedded(directory: string): Promise<void> {
+  const release = await holdForReading(directory)
+  await release()
+}
+
 /** Throws `unavailable` when a process has the store, whatever else is in the folder. */
 export async function mustBeFree(directory: string): Promise<void> {
   const unlock = await lock(directory)

@@ -14,7 +14,7 @@ export { Cacher, type CacherOptions, type CacheWatchOptions, openCacher } from '
 export { type Compactor, type CompactorOptions, startCompactor } from './compactor.ts'
 export * from './consistency.ts'
 export { ContinueError, ContinueExpiredError } from './continue.ts'
-export { mustBeFree } from './data-folder.ts'
+export { inspectEmbedded, mustBeFree } from './data-folder.ts'
 export { type EmbeddedOptions, openEmbedded } from './embedded.ts'
 export { type CopiedStore, type CopyOptions, copyEmbedded } from './embedded-copy.ts'
 export {

@@ -1,4 +1,5 @@
-// The programs of Istio and Envoy that a mesh runs, and where each comes from. Called by up.ts before anything starts.
+// The programs of Istio and Envoy that a mesh runs, and where each comes from. Called by up.ts before anything starts, and by
+// doctor/doctor.ts.
 
 import { accessSync, constants, existsSync, realpathSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
@@ -61,7 +62,7 @@ export function findPrograms({ from, bootstrapTemplate }: Wanted): MeshPrograms 
 }
 
 /** The first file of that name on PATH that may be run. */
-function findProgram(name: string): string | undefined {
+export function findProgram(name: string): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter)
   return folders.map(folder => join(folder, name)).find(isProgram)
 }
