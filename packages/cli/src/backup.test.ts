@@ -2,7 +2,17 @@
 // and clients that watched list again.
 
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -140,6 +150,13 @@ test('what is damaged or no backup is not restored, and nothing is left of it', 
     podless('backup', join(parent, 'none'), '--data', parent),
     /65: .*holds no keys/,
   )
+  const link = join(parent, 'target-link')
+  await mkdir(join(parent, 'linked'))
+  await symlink(join(parent, 'linked'), link)
+  const whole = join(parent, 'whole')
+  await podless('backup', whole, '--data', data)
+  await assert.rejects(podless('restore', whole, '--data', link), /73: .*cannot be replaced/)
+  await rm(link)
   const left = (await readdir(parent)).filter(name => /^(target|none)/.test(name))
   assert.deepEqual(left, [])
 })

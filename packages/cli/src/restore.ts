@@ -2,7 +2,7 @@
 // may have seen later ones: they are told that theirs has expired, and list again. Called by commands/restore.ts.
 // Ref: etcd etcdutl/snapshot/v3_snapshot.go (--bump-revision, --mark-compacted)
 
-import { chown, readdir, readFile, rename, rmdir, stat } from 'node:fs/promises'
+import { chown, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { isObject } from '@podless/apimachinery'
 import { openPki } from '@podless/identity'
@@ -36,8 +36,7 @@ export async function restore(folder: string, options: RestoreOptions): Promise<
     return engine === 'embedded' ? await restoreStore(from, path) : undefined
   })
   if (before !== undefined) await giveTo(prepared, before)
-  const kept = before === undefined ? undefined : await putAside(data, isReplaced)
-  await rename(prepared, data)
+  const kept = await takePlace(prepared, data, { isThere: before !== undefined, isReplaced })
   const result = { data, store: engine, ...restored, ...(kept === undefined ? {} : { kept }) }
   if (options.output === 'json') return printJson(result)
   printLines(linesOf(result))
@@ -107,6 +106,28 @@ async function giveTo(path: string, owner: { readonly uid: number; readonly gid:
     await chown(join(path, name), owner.uid, owner.gid)
   }
   await chown(path, owner.uid, owner.gid)
+}
+
+/** Moves the prepared folder to where the data folder is or was. Throws a CliError where that cannot be moved. */
+async function takePlace(
+  prepared: string,
+  data: string,
+  old: { readonly isThere: boolean; readonly isReplaced: boolean },
+): Promise<string | undefined> {
+  let kept: string | undefined
+  try {
+    if (old.isThere) kept = await putAside(data, old.isReplaced)
+    await rename(prepared, data)
+    return kept
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    if (kept === undefined) await rm(prepared, { recursive: true, force: true })
+    const cure =
+      kept === undefined
+        ? 'a mount point or a link cannot: name a folder inside of it'
+        : `what was there is in ${kept}, what was restored in ${prepared}`
+    throw new CliError(EXIT.cannotCreate, `${data} cannot be replaced (${why}); ${cure}`, { cause })
+  }
 }
 
 /** Makes room for the new folder; answers where the old one is. */
