@@ -96,7 +96,7 @@ test('write options: dryRun, fieldValidation and fieldManager', () => {
       'fieldValidation: Unsupported value: "Maybe": supported values: "", "Ignore", "Strict", "Warn"',
     ),
     'fieldManager=a%07': invalid(
-      'fieldManager: Invalid value: "a\\u0007": invalid character U+0007 (at position 1)',
+      'fieldManager: Invalid value: "a\\a": invalid character U+0007 (at position 1)',
     ),
     [`fieldManager=${'x'.repeat(129)}`]: invalid(
       'fieldManager: Too long: may not be more than 128 bytes',
