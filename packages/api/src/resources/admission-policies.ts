@@ -5,7 +5,6 @@ import {
   duplicate,
   type FieldError,
   invalidValue,
-  isObject,
   isQualifiedName,
   type JsonObject,
   type KubeObject,
@@ -14,30 +13,18 @@ import {
 } from '@podless/apimachinery'
 import type { PolicyEnvironment } from '../admission/policy-environment.ts'
 import type { Resource } from '../resource.ts'
-import { CATEGORIES, expressionErrors, FAILURE_POLICIES, GROUP, oneOf } from './admission-rules.ts'
-import { builtin } from './builtin.ts'
-import { AGE, column, NAME, textColumn } from './columns.ts'
+import { expressionErrors, FAILURE_POLICIES, oneOf } from './admission-rules.ts'
+import { column } from './columns.ts'
+import { bindingKind, policyKind } from './policy-kind.ts'
 import {
   bindingErrors,
   constraintErrors,
-  defaultMatch,
   environmentOf,
-  paramKindCell,
   paramKindErrors,
-  paramRefCell,
   policyConditionErrors,
   variableErrors,
 } from './policy-rules.ts'
-import {
-  ensureObject,
-  fillEmpty,
-  listAt,
-  objectAt,
-  objectsAt,
-  textAt,
-  textsAt,
-  valueAt,
-} from './reading.ts'
+import { listAt, objectAt, objectsAt, textAt, textsAt } from './reading.ts'
 
 const REASONS = ['Forbidden', 'Invalid', 'RequestEntityTooLarge']
 const ANNOTATIONS_MAX = 20
@@ -129,37 +116,22 @@ function policyErrors(obj: KubeObject): FieldError[] {
   return [...errors, ...auditErrors(obj, environment)]
 }
 
-export const validatingPolicies: Resource = builtin({
-  group: GROUP,
-  kind: 'ValidatingAdmissionPolicy',
-  plural: 'validatingadmissionpolicies',
-  categories: CATEGORIES,
-  namespaced: false,
-  strategy: {
-    hasGeneration: true,
-    allowUnconditionalUpdate: false,
-    default: obj => {
-      const spec = ensureObject(obj, 'spec')
-      fillEmpty(spec, { failurePolicy: 'Fail' })
-      const match = spec.matchConstraints
-      if (isObject(match)) defaultMatch(match)
-    },
-    validate: policyErrors,
-    validateUpdate: policyErrors,
+export const validatingPolicies: Resource = policyKind(
+  {
+    kind: 'ValidatingAdmissionPolicy',
+    plural: 'validatingadmissionpolicies',
+    errors: policyErrors,
   },
-  status: true,
-  columns: [
-    NAME,
-    column(
+  {
+    status: true,
+    counts: column(
       'Validations',
       'How many expressions it has.',
       obj => listAt(obj, 'spec.validations').length,
       { type: 'integer' },
     ),
-    column('ParamKind', 'Where its parameters are.', obj => paramKindCell(objectAt(obj, 'spec'))),
-    AGE,
-  ],
-})
+  },
+)
 
 const ACTIONS = ['Audit', 'Deny', 'Warn']
 
@@ -183,26 +155,8 @@ function validatingBindingErrors(obj: KubeObject): FieldError[] {
   return errors
 }
 
-export const validatingBindings: Resource = builtin({
-  group: GROUP,
+export const validatingBindings: Resource = bindingKind({
   kind: 'ValidatingAdmissionPolicyBinding',
   plural: 'validatingadmissionpolicybindings',
-  categories: CATEGORIES,
-  namespaced: false,
-  strategy: {
-    hasGeneration: true,
-    allowUnconditionalUpdate: false,
-    default: obj => {
-      const match = valueAt(obj, 'spec.matchResources')
-      if (isObject(match)) defaultMatch(match)
-    },
-    validate: validatingBindingErrors,
-    validateUpdate: validatingBindingErrors,
-  },
-  columns: [
-    NAME,
-    textColumn('PolicyName', 'spec.policyName', 'The policy it puts to work.'),
-    column('ParamRef', 'The parameters it uses.', obj => paramRefCell(objectAt(obj, 'spec'))),
-    AGE,
-  ],
+  errors: validatingBindingErrors,
 })

@@ -12,30 +12,18 @@ import {
 } from '@podless/apimachinery'
 import type { PolicyEnvironment } from '../admission/policy-environment.ts'
 import type { Resource } from '../resource.ts'
-import { CATEGORIES, expressionErrors, FAILURE_POLICIES, GROUP, oneOf } from './admission-rules.ts'
-import { builtin } from './builtin.ts'
-import { AGE, column, NAME, textColumn } from './columns.ts'
+import { expressionErrors, FAILURE_POLICIES, oneOf } from './admission-rules.ts'
+import { column } from './columns.ts'
+import { bindingKind, policyKind } from './policy-kind.ts'
 import {
   bindingErrors,
   constraintErrors,
-  defaultMatch,
   environmentOf,
-  paramKindCell,
   paramKindErrors,
-  paramRefCell,
   policyConditionErrors,
   variableErrors,
 } from './policy-rules.ts'
-import {
-  ensureObject,
-  fillEmpty,
-  listAt,
-  objectAt,
-  objectsAt,
-  textAt,
-  textsAt,
-  valueAt,
-} from './reading.ts'
+import { listAt, objectAt, objectsAt, textAt, textsAt } from './reading.ts'
 
 /** A deletion has no object to change. */
 const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'UPDATE']
@@ -105,33 +93,17 @@ function policyErrors(obj: KubeObject): FieldError[] {
   return [...errors, ...oneOf(spec, 'reinvocationPolicy', REINVOCATION_POLICIES, 'spec')]
 }
 
-export const mutatingPolicies: Resource = builtin({
-  group: GROUP,
-  kind: 'MutatingAdmissionPolicy',
-  plural: 'mutatingadmissionpolicies',
-  categories: CATEGORIES,
-  namespaced: false,
-  strategy: {
-    hasGeneration: true,
-    allowUnconditionalUpdate: false,
-    default: obj => {
-      const spec = ensureObject(obj, 'spec')
-      fillEmpty(spec, { failurePolicy: 'Fail' })
-      const match = spec.matchConstraints
-      if (isObject(match)) defaultMatch(match)
-    },
-    validate: policyErrors,
-    validateUpdate: policyErrors,
+export const mutatingPolicies: Resource = policyKind(
+  { kind: 'MutatingAdmissionPolicy', plural: 'mutatingadmissionpolicies', errors: policyErrors },
+  {
+    counts: column(
+      'Mutations',
+      'How many changes it makes.',
+      obj => listAt(obj, 'spec.mutations').length,
+      { type: 'integer' },
+    ),
   },
-  columns: [
-    NAME,
-    column('Mutations', 'How many changes it makes.', obj => listAt(obj, 'spec.mutations').length, {
-      type: 'integer',
-    }),
-    column('ParamKind', 'Where its parameters are.', obj => paramKindCell(objectAt(obj, 'spec'))),
-    AGE,
-  ],
-})
+)
 
 function mutatingBindingErrors(obj: KubeObject): FieldError[] {
   const spec = objectAt(obj, 'spec')
@@ -139,26 +111,8 @@ function mutatingBindingErrors(obj: KubeObject): FieldError[] {
   return [...bindingErrors(spec), ...operationErrors(match, 'spec.matchResources')]
 }
 
-export const mutatingBindings: Resource = builtin({
-  group: GROUP,
+export const mutatingBindings: Resource = bindingKind({
   kind: 'MutatingAdmissionPolicyBinding',
   plural: 'mutatingadmissionpolicybindings',
-  categories: CATEGORIES,
-  namespaced: false,
-  strategy: {
-    hasGeneration: true,
-    allowUnconditionalUpdate: false,
-    default: obj => {
-      const match = valueAt(obj, 'spec.matchResources')
-      if (isObject(match)) defaultMatch(match)
-    },
-    validate: mutatingBindingErrors,
-    validateUpdate: mutatingBindingErrors,
-  },
-  columns: [
-    NAME,
-    textColumn('PolicyName', 'spec.policyName', 'The policy it puts to work.'),
-    column('ParamRef', 'The parameters it uses.', obj => paramRefCell(objectAt(obj, 'spec'))),
-    AGE,
-  ],
+  errors: mutatingBindingErrors,
 })
