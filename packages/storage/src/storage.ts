@@ -130,7 +130,9 @@ class CachedStorage implements Storage {
     consistency: Consistency = LATEST,
     options: { signal?: AbortSignal } = {},
   ): Promise<StoredObject | undefined> {
-    return (await this.getAt(key, consistency, options)).stored
+    assert(consistency.type !== 'exact', 'a get has no exact revision')
+    if (await this.#isFresh(consistency, options.signal)) return this.cacher.get(key)
+    return (await this.#read(key, options)).stored
   }
 
   async getAt(
@@ -141,6 +143,14 @@ class CachedStorage implements Storage {
     assert(consistency.type !== 'exact', 'a get has no exact revision')
     if (await this.#isFresh(consistency, options.signal))
       return { stored: this.cacher.get(key), revision: this.cacher.revision }
+    return await this.#read(key, options)
+  }
+
+  /** Past the cache, which is not fresh enough. */
+  async #read(
+    key: string,
+    options: { signal?: AbortSignal },
+  ): Promise<{ stored: StoredObject | undefined; revision: number }> {
     const { entry, revision } = await this.backend.get(key, options)
     return { stored: entry && storedObject(entry.key, entry.value, entry.revision), revision }
   }
