@@ -4,11 +4,12 @@
 
 import { isObject, type KubeObject } from '@podless/apimachinery'
 import type { NodePorts } from '../resource.ts'
+import { freeNumber, staticSizeOf } from './free-number.ts'
 
 /** Ref: kubernetes/pkg/kubeapiserver/options/options.go DefaultServiceNodePortRange */
-const RANGE = { first: 30_000, size: 2_768 }
-/** Random draws before the range is searched in order: at half full, 32 misses are one in 10^9. */
-const DRAWS_MAX = 32
+const SIZE = 2_768
+const STATIC_SIZE = staticSizeOf(SIZE, { min: 16, max: 128, step: 32 })
+const RANGE = { first: 30_000, size: SIZE, staticSize: STATIC_SIZE }
 
 export class NodePortAllocator implements NodePorts {
   readonly #random: (below: number) => number
@@ -21,7 +22,8 @@ export class NodePortAllocator implements NodePorts {
   }
 
   allocate(holder: string, port?: number): { port: number } | { error: string } {
-    const chosen = port ?? this.#draw() ?? this.#search()
+    const isFree = (free: number): boolean => !this.#taken.has(free)
+    const chosen = port ?? freeNumber(RANGE, isFree, this.#random)
     if (chosen === undefined) return { error: 'range is full' }
     const last = RANGE.first + RANGE.size - 1
     if (chosen < RANGE.first || chosen > last)
@@ -50,20 +52,6 @@ export class NodePortAllocator implements NodePorts {
       if (deleted) this.release(port, uid)
       else this.#taken.set(port, uid)
     }
-  }
-
-  #draw(): number | undefined {
-    for (let i = 0; i < DRAWS_MAX; i += 1) {
-      const port = RANGE.first + this.#random(RANGE.size)
-      if (!this.#taken.has(port)) return port
-    }
-    return undefined
-  }
-
-  #search(): number | undefined {
-    for (let port = RANGE.first; port < RANGE.first + RANGE.size; port += 1)
-      if (!this.#taken.has(port)) return port
-    return undefined
   }
 }
 

@@ -5,6 +5,7 @@
 import { BlockList, isIP } from 'node:net'
 import { isObject, type KubeObject } from '@podless/apimachinery'
 import type { ServiceAddresses } from '../resource.ts'
+import { freeNumber, staticSizeOf } from './free-number.ts'
 import { NodePortAllocator } from './node-ports.ts'
 
 interface Range {
@@ -13,8 +14,9 @@ interface Range {
   readonly text: string
 }
 
-/** Random draws before the range is searched in order: at half full, 32 misses are one in 10^9. */
-const DRAWS_MAX = 32
+const STATIC_SHARE = { min: 16, max: 256, step: 16 }
+/** The network, the `kubernetes` Service's address and the broadcast are nobody's. */
+const NEVER_GIVEN = 3
 
 export class ClusterIpAllocator implements ServiceAddresses {
   readonly #range: Range
@@ -47,7 +49,7 @@ export class ClusterIpAllocator implements ServiceAddresses {
   allocate(family: 'IPv4' | 'IPv6', ip?: string, holder = ''): { ip: string } | { error: string } {
     if (family === 'IPv6') return { error: 'IPv6 is not configured on this cluster' }
     if (ip !== undefined) return this.#take(ip, holder)
-    const free = this.#draw() ?? this.#search()
+    const free = this.#free()
     if (free === undefined) return { error: 'range is full' }
     this.#taken.set(free, holder)
     return { ip: free }
@@ -80,20 +82,12 @@ export class ClusterIpAllocator implements ServiceAddresses {
     return { ip }
   }
 
-  #draw(): string | undefined {
-    for (let i = 0; i < DRAWS_MAX; i += 1) {
-      const ip = formatIp(this.#range.base + 2 + this.#random(this.#range.size - 3))
-      if (this.#isFree(ip)) return ip
-    }
-    return undefined
-  }
-
-  #search(): string | undefined {
-    for (let offset = 2; offset < this.#range.size - 1; offset += 1) {
-      const ip = formatIp(this.#range.base + offset)
-      if (this.#isFree(ip)) return ip
-    }
-    return undefined
+  #free(): string | undefined {
+    const { base, size } = this.#range
+    const staticSize = Math.max(0, staticSizeOf(size, STATIC_SHARE) - 1)
+    const range = { first: base + 2, size: size - NEVER_GIVEN, staticSize }
+    const free = freeNumber(range, value => this.#isFree(formatIp(value)), this.#random)
+    return free === undefined ? undefined : formatIp(free)
   }
 
   #isFree(ip: string): boolean {
