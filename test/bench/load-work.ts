@@ -78,7 +78,7 @@ export async function work(
   const gets = await many(objects * 2, i => must(client, { path: `${LOADS}/${name(i % objects)}` }))
   spent.push(await cpu())
   const list = await best(() => must(client, { path: LOADS }))
-  const pages = await best(() => readPages(client))
+  const pages = await best(() => readPages(client, objects))
   spent.push(await cpu())
   const watch = await fanOut(client, name(0), { watchers, events })
   spent.push(await cpu())
@@ -150,15 +150,27 @@ export async function many(count: number, body: (i: number) => Promise<unknown>)
 }
 
 const CONTINUE = /"continue":"([^"]+)"/
+/** More than the metadata of a list takes. */
+const METADATA_BYTES_MAX = 2048
 
-async function readPages(client: WireClient): Promise<void> {
-  let token = ''
-  do {
+/** Reads all of a list; throws when that were not as many pages as its objects need. */
+async function readPages(client: WireClient, objects: number): Promise<void> {
+  let token: string | undefined = ''
+  let pages = 0
+  for (; token !== undefined; pages += 1) {
     const path = `${LOADS}?limit=${PAGE}&continue=${encodeURIComponent(token)}`
-    const { bytes } = await must(client, { path })
-    // The list's metadata comes before its items.
-    token = CONTINUE.exec(bytes.toString('latin1', 0, 1024))?.[1] ?? ''
-  } while (token !== '')
+    token = continueToken((await must(client, { path })).bytes)
+  }
+  const wanted = Math.ceil(objects / PAGE)
+  if (pages !== wanted)
+    throw new Error(`${objects} objects came in ${pages} pages, not in ${wanted}`)
+}
+
+/** Some servers write a list's metadata before its items, some after them. */
+function continueToken(list: Buffer): string | undefined {
+  const head = list.toString('latin1', 0, METADATA_BYTES_MAX)
+  const tail = list.toString('latin1', Math.max(0, list.length - METADATA_BYTES_MAX))
+  return CONTINUE.exec(head)?.[1] ?? CONTINUE.exec(tail)?.[1]
 }
 
 /** How fast changes of one object reach every one of many watchers. */
