@@ -370,17 +370,16 @@ function admissionOf({
     validating: webhooks('validatingwebhookconfigurations'),
   }
   const namespaces = registry.builtin('', 'namespaces')
-  const getNamespace = async (name: string): Promise<KubeObject | undefined> => {
-    const cached = objects.get(namespaces, '', name)
-    if (cached !== undefined) return cached
-    const stored = await storage.get(keyOf(namespaces, '', name))
-    return stored === undefined ? undefined : decodeStored(stored, namespaces)
+  const cached = (name: string): KubeObject | undefined => objects.getShared(namespaces, '', name)
+  const stored = async (name: string): Promise<KubeObject | undefined> => {
+    const found = await storage.get(keyOf(namespaces, '', name))
+    return found === undefined ? undefined : decodeStored(found, namespaces)
   }
   const policies = (kind: 'mutating' | 'validating') => ({
     registry,
-    policies: () => objects.shared(webhooks(`${kind}admissionpolicies`)),
-    bindings: () => objects.shared(webhooks(`${kind}admissionpolicybindings`)),
-    namespace: (name: string) => objects.get(namespaces, '', name),
+    policies: () => objects.listShared(webhooks(`${kind}admissionpolicies`)),
+    bindings: () => objects.listShared(webhooks(`${kind}admissionpolicybindings`)),
+    namespace: cached,
     get: (resource: Resource, namespace: string, name: string) =>
       objects.get(resource, namespace, name),
     list: (resource: Resource, namespace: string) => objects.list(resource, namespace),
@@ -388,16 +387,15 @@ function admissionOf({
   })
   return new AdmissionChain([
     terminatingCrdStep,
-    namespaceLifecycle(getNamespace),
+    namespaceLifecycle({ cached, stored }),
     ...defaultingSteps(objects, (group, resource) => registry.builtin(group, resource)),
     mutatingPolicyStep(policies('mutating')),
     validatingPolicyStep(policies('validating')),
     webhookStep({
       client,
       registry,
-      configurations: kind => objects.shared(kinds[kind]),
-      namespaceLabels: name =>
-        name === '' ? undefined : objects.get(namespaces, '', name)?.metadata.labels,
+      configurations: kind => objects.listShared(kinds[kind]),
+      namespaceLabels: name => (name === '' ? undefined : cached(name)?.metadata.labels),
       normalize: normalizeObject,
       authorizer,
       log,

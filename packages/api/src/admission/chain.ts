@@ -59,11 +59,18 @@ export function isWriteOf(
   return isWrite && isThis && subresource === ''
 }
 
+type Mutating = AdmissionStep & Required<Pick<AdmissionStep, 'mutate'>>
+type Validating = AdmissionStep & Required<Pick<AdmissionStep, 'validate'>>
+
 export class AdmissionChain {
-  readonly #steps: readonly AdmissionStep[]
+  readonly #mutating: readonly Mutating[]
+  readonly #reinvoked: readonly Mutating[]
+  readonly #validating: readonly Validating[]
 
   constructor(steps: readonly AdmissionStep[]) {
-    this.#steps = steps
+    this.#mutating = steps.filter((step): step is Mutating => step.mutate !== undefined)
+    this.#reinvoked = this.#mutating.filter(step => step.reinvokes === true)
+    this.#validating = steps.filter((step): step is Validating => step.validate !== undefined)
   }
 
   /** Runs every mutating step; returns the object that results (undefined on DELETE). */
@@ -73,25 +80,32 @@ export class AdmissionChain {
     const wantAnother = (): void => {
       wanted = true
     }
-    const object = await this.#round(attributes, { again: false, wantAnother, memory })
+    const first = { again: false, wantAnother, memory }
+    const object = await runAll(this.#mutating, attributes, first)
     if (!wanted) return object
-    return await this.#round({ ...attributes, object }, { again: true, wantAnother, memory })
-  }
-
-  async #round(
-    attributes: AdmissionAttributes,
-    round: AdmissionRound,
-  ): Promise<KubeObject | undefined> {
-    let { object } = attributes
-    for (const step of this.#steps) {
-      if (step.mutate === undefined || (round.again && step.reinvokes !== true)) continue
-      object = (await step.mutate({ ...attributes, object }, round)) ?? object
-    }
-    return object
+    return await runAll(this.#reinvoked, { ...attributes, object }, { ...first, again: true })
   }
 
   /** Runs every validating step; the first refusal is thrown. */
   async validate(attributes: AdmissionAttributes): Promise<void> {
-    for (const step of this.#steps) await step.validate?.(attributes)
+    for (const step of this.#validating) {
+      const checking = step.validate(attributes)
+      // Most steps have nothing to say and nothing to wait for.
+      if (checking !== undefined) await checking
+    }
   }
+}
+
+async function runAll(
+  steps: readonly Mutating[],
+  attributes: AdmissionAttributes,
+  round: AdmissionRound,
+): Promise<KubeObject | undefined> {
+  let seen = attributes
+  for (const step of steps) {
+    const made = step.mutate(seen, round)
+    const object = made instanceof Promise ? await made : made
+    if (object !== undefined && object !== seen.object) seen = { ...attributes, object }
+  }
+  return seen.object
 }

@@ -7,15 +7,23 @@ import type { AdmissionAttributes, AdmissionStep } from './chain.ts'
 const NAMESPACES = { group: '', resource: 'namespaces' }
 const IMMORTAL: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public'])
 
-/** `getNamespace` reads the namespace as fresh as it must be: a miss is looked up again in the store. */
-export function namespaceLifecycle(
-  getNamespace: (name: string) => Promise<KubeObject | undefined>,
-): AdmissionStep {
+export interface NamespaceReader {
+  /** What the cache knows. */
+  readonly cached: (name: string) => KubeObject | undefined
+  /** What the store knows, which a miss is looked up in again. */
+  readonly stored: (name: string) => Promise<KubeObject | undefined>
+}
+
+export function namespaceLifecycle(namespaces: NamespaceReader): AdmissionStep {
   return {
     name: 'NamespaceLifecycle',
-    mutate: async attributes => {
-      await check(attributes, getNamespace)
-      return attributes.object
+    mutate: attributes => {
+      const { operation, resource, namespace, object } = attributes
+      if (operation !== 'CREATE' || !resource.namespaced || namespace === '') return object
+      const cached = namespaces.cached(namespace)
+      if (cached === undefined) return checkStored(attributes, namespaces)
+      refuseTerminating(attributes, cached)
+      return object
     },
     validate: ({ operation, resource, name }) => {
       const isNamespace = resource.gvr.group === '' && resource.gvr.resource === 'namespaces'
@@ -25,13 +33,20 @@ export function namespaceLifecycle(
   }
 }
 
-async function check(
-  { operation, resource, namespace, name }: AdmissionAttributes,
-  getNamespace: (name: string) => Promise<KubeObject | undefined>,
-): Promise<void> {
-  if (operation !== 'CREATE' || !resource.namespaced || namespace === '') return
-  const found = await getNamespace(namespace)
-  if (found === undefined) throw notFound(NAMESPACES, namespace)
+async function checkStored(
+  attributes: AdmissionAttributes,
+  namespaces: NamespaceReader,
+): Promise<KubeObject | undefined> {
+  const found = await namespaces.stored(attributes.namespace)
+  if (found === undefined) throw notFound(NAMESPACES, attributes.namespace)
+  refuseTerminating(attributes, found)
+  return attributes.object
+}
+
+function refuseTerminating(
+  { resource, namespace, name }: AdmissionAttributes,
+  found: KubeObject,
+): void {
   if (found.metadata.deletionTimestamp === undefined) return
   const error = forbidden(
     resource.gvr,

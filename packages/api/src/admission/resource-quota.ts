@@ -29,16 +29,24 @@ import type { AdmissionAttributes, AdmissionStep } from './chain.ts'
 export function resourceQuota(objects: Objects, quotas: Resource): AdmissionStep {
   return {
     name: 'ResourceQuota',
-    validate: async attributes => {
+    validate: attributes => {
       const { operation, resource, subresource, namespace } = attributes
       if (operation !== 'CREATE' && operation !== 'UPDATE') return
       if (subresource !== '' || isUncounted(resource)) return
       // The cache answers for most namespaces, which have no quota.
-      for (const quota of [...objects.list(quotas, namespace)]) {
-        await book(objects, quotas, quota, attributes)
-      }
+      const found = [...objects.list(quotas, namespace)]
+      return found.length === 0 ? undefined : bookAll(objects, quotas, found, attributes)
     },
   }
+}
+
+async function bookAll(
+  objects: Objects,
+  quotas: Resource,
+  found: readonly KubeObject[],
+  attributes: AdmissionAttributes,
+): Promise<void> {
+  for (const quota of found) await book(objects, quotas, quota, attributes)
 }
 
 async function book(

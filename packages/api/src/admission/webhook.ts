@@ -51,16 +51,22 @@ const WITHOUT_SIDE_EFFECTS: ReadonlySet<string> = new Set(['None', 'NoneOnDryRun
 export function webhookStep(options: WebhookStepOptions): AdmissionStep {
   return {
     name: 'Webhooks',
-    mutate: attributes => mutate(options, attributes),
-    validate: attributes => validate(options, attributes),
+    mutate: attributes => {
+      const webhooks = webhooksOf(options.configurations('mutating'))
+      return webhooks.length === 0 ? undefined : mutate(options, webhooks, attributes)
+    },
+    validate: attributes => {
+      const webhooks = webhooksOf(options.configurations('validating'))
+      return webhooks.length === 0 ? undefined : validate(options, webhooks, attributes)
+    },
   }
 }
 
 async function mutate(
   options: WebhookStepOptions,
+  webhooks: readonly Webhook[],
   attributes: AdmissionAttributes,
 ): Promise<KubeObject | undefined> {
-  const webhooks = webhooksOf(options.configurations('mutating'))
   let { object } = attributes
   const changedBefore: Webhook[] = []
   let changed = false
@@ -121,9 +127,9 @@ async function backFrom(
 
 async function validate(
   options: WebhookStepOptions,
+  webhooks: readonly Webhook[],
   attributes: AdmissionAttributes,
 ): Promise<void> {
-  const webhooks = webhooksOf(options.configurations('validating'))
   const verdicts = await Promise.allSettled(
     webhooks.map(async webhook => {
       const answer = await ask(options, webhook, attributes)

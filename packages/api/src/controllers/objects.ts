@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { equalJson, type KubeObject, type ObjectMeta, StatusError } from '@podless/apimachinery'
-import { type Storage, StorageError } from '@podless/storage'
+import { type Storage, StorageError, type StoredObject } from '@podless/storage'
 import {
   decodeUnconverted,
   encodeForStorage,
@@ -25,8 +25,16 @@ export interface ObjectsOptions {
 /** An object to create, without what the server fills in. */
 export type NewObject = KubeObject & { readonly metadata: ObjectMeta & { name: string } }
 
-/** Where a StoredObject keeps what shared() decoded. */
+/** Where a StoredObject keeps what sharedOf() decoded. */
 const SHARED = 'shared'
+
+function sharedOf(stored: StoredObject, resource: Resource): KubeObject {
+  const known = stored.memo.get(SHARED)
+  if (known !== undefined) return known as KubeObject
+  const obj = decodeUnconverted(stored, resource)
+  stored.memo.set(SHARED, obj)
+  return obj
+}
 
 export class Objects {
   readonly storage: Storage
@@ -50,13 +58,16 @@ export class Objects {
     }
   }
 
-  /** Like list(), decoded once for as long as an object stays as it is, and therefore not to be changed. */
-  *shared(resource: Resource): Generator<KubeObject> {
+  /** Like get(), decoded once for as long as the object stays as it is, and therefore not to be changed. */
+  getShared(resource: Resource, namespace: string, name: string): KubeObject | undefined {
+    const stored = this.storage.cacher.get(keyOf(resource, namespace, name))
+    return stored === undefined ? undefined : sharedOf(stored, resource)
+  }
+
+  /** Like list(), of objects as getShared() gives them. */
+  *listShared(resource: Resource): Generator<KubeObject> {
     for (const stored of this.storage.cacher.list(prefixOf(resource, ''))) {
-      const known = stored.memo.get(SHARED)
-      const obj = known === undefined ? decodeUnconverted(stored, resource) : (known as KubeObject)
-      if (known === undefined) stored.memo.set(SHARED, obj)
-      yield obj
+      yield sharedOf(stored, resource)
     }
   }
 
