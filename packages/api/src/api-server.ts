@@ -42,9 +42,11 @@ import { Health } from './pages/health.ts'
 import { Metrics } from './pages/metrics.ts'
 import { Pages } from './pages/pages.ts'
 import { Registry } from './registry.ts'
+import { UserConnections } from './request/user-connections.ts'
 import { UserLimits } from './request/user-limits.ts'
 import type { Resource, Services } from './resource.ts'
 import { builtinResources } from './resources/index.ts'
+import type { Connection } from './serving/exchange.ts'
 import { type Listener, listen, type TlsMaterial } from './serving/server.ts'
 import { removedVmStep } from './vm/removed-vm.ts'
 import { withVmTokens } from './vm/vm-authenticator.ts'
@@ -95,18 +97,23 @@ export interface ApiServer {
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { config, log } = options
   const served = Promise.withResolvers<ChainState>()
+  let chain: ChainState | undefined
   const listener = await listen({
     bind: config.bind,
     port: config.port,
     tls: options.tls,
     connectionsPerAddressMax: config.maxConnectionsPerAddress,
+    admits: connection => chain === undefined || admitsHolder(chain, connection),
     handle: async request => await handle(await served.promise, request),
     onClientError: error => log.debug('client connection failed', { why: error.message }),
     onAnswerError: error => log.error('an answer could not be written', error),
   })
   const behind: Behind = { loops: [] }
   try {
-    return await startBehind(options, listener, behind, served.resolve)
+    return await startBehind(options, listener, behind, state => {
+      chain = state
+      served.resolve(state)
+    })
   } catch (error) {
     served.promise.catch(() => undefined)
     served.reject(error)
@@ -114,6 +121,12 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     await stopBehind(behind)
     throw error
   }
+}
+
+/** A connection counts for the user of its certificate from the handshake on, and of any other once a request told them. */
+function admitsHolder({ authenticator, connections }: ChainState, connection: Connection): boolean {
+  const user = authenticator.holder(connection.peer)
+  return user === undefined || connections.admits(connection, user)
 }
 
 /** What has been started so far, so that a start that fails leaves nothing running. */
@@ -178,7 +191,7 @@ async function startBehind(
   await Promise.all(loops.map(loop => loop.idle()))
   serve(state)
   started.ready = true
-  observe(metrics, cacher)
+  observe(metrics, cacher, state.connections)
   return {
     port: listener.port,
     address: listener.address,
@@ -266,6 +279,7 @@ function chainState(parts: Parts): ChainState {
       requestsMax: config.maxRequestsPerUser,
       watchesMax: config.maxWatchesPerUser,
     }),
+    connections: new UserConnections(config.maxConnectionsPerUser),
     pages: new Pages({
       discovery,
       openApi: new OpenApi(registry),
@@ -408,10 +422,12 @@ function admissionOf({
   ])
 }
 
-function observe(metrics: Metrics, cacher: Cacher): void {
+function observe(metrics: Metrics, cacher: Cacher, connections: UserConnections): void {
   metrics.gauge('process_resident_memory_bytes', () => process.memoryUsage.rss())
   metrics.gauge('apiserver_storage_revision', () => cacher.revision)
   metrics.gauge('apiserver_storage_objects', () => cacher.count('/registry/'))
+  metrics.gauge('podless_user_connections', () => connections.open)
+  metrics.counter('podless_user_connections_refused_total', () => connections.refused)
 }
 
 /** Integers in [0, below), for names. */

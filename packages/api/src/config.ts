@@ -63,5 +63,7 @@ export const serverConfigSchema = z.object({
   maxWatchesPerUser: z._default(limitSchema, 2_000),
   /** Connections from one address, which may be a whole fleet's gateway; each holds about 100 KiB. */
   maxConnectionsPerAddress: z._default(limitSchema, 2_000),
+  /** Connections of one user: half of an address's, so that no user behind a gateway shuts out the others there. */
+  maxConnectionsPerUser: z._default(limitSchema, 1_000),
 })
 export type ServerConfig = z.infer<typeof serverConfigSchema>

@@ -15,7 +15,8 @@ import type { Pages } from './pages/pages.ts'
 import { deadlineOf, inTime } from './request/deadline.ts'
 import { type RequestInfo, requestInfo } from './request/request-info.ts'
 import { queryOf } from './request/url-query.ts'
-import type { UserLimits } from './request/user-limits.ts'
+import type { UserConnections } from './request/user-connections.ts'
+import { isProbe, TOO_MANY, type UserLimits } from './request/user-limits.ts'
 import { Warnings } from './request/warnings.ts'
 import type { AuthorizationRequest, Resource, Subresource, UserInfo } from './resource.ts'
 import { type Incoming, jsonReply, NOT_FOUND, type Reply } from './serving/exchange.ts'
@@ -25,6 +26,7 @@ export interface ChainState extends ServerState {
   readonly authenticator: Authenticator
   readonly pages: Pages
   readonly limits: UserLimits
+  readonly connections: UserConnections
   /** Absent when nothing is audited. */
   readonly audit?: Audit | undefined
 }
@@ -108,8 +110,19 @@ function negotiatedStatus(error: StatusError, request: Incoming, query: URLSearc
 async function serve(state: ChainState, request: Incoming, flow: Flow): Promise<Reply> {
   const authenticated = await state.authenticator.authenticate(request) // 401
   flow.audited?.authenticated(authenticated)
+  if (!isAdmitted(state, request, flow.info, authenticated)) return { ...TOO_MANY, isLast: true } // 429
   const user = impersonate(authenticated, request, state.services.authorizer) // 403
   return await state.limits.within(user, flow.info, () => serveUser(state, request, flow, user)) // 429
+}
+
+/** Who shows a token, or another one than before, is known only now: a connection may be one too many for them. */
+function isAdmitted(
+  { connections }: ChainState,
+  { connection }: Incoming,
+  info: RequestInfo,
+  user: UserInfo,
+): boolean {
+  return connection === undefined || isProbe(info) || connections.admits(connection, user)
 }
 
 async function serveUser(

@@ -36,6 +36,7 @@ export interface UpOptions extends AuditLogOptions, StoreOptions {
   readonly maxRequestsPerUser: string
   readonly maxWatchesPerUser: string
   readonly maxConnectionsPerAddress: string
+  readonly maxConnectionsPerUser: string
   readonly logLevel: LogLevel
 }
 
@@ -107,6 +108,7 @@ function configOf(options: UpOptions): ServerConfig {
     maxRequestsPerUser: numberOf(options.maxRequestsPerUser),
     maxWatchesPerUser: numberOf(options.maxWatchesPerUser),
     maxConnectionsPerAddress: numberOf(options.maxConnectionsPerAddress),
+    maxConnectionsPerUser: numberOf(options.maxConnectionsPerUser),
   })
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]

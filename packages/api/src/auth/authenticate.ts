@@ -37,6 +37,8 @@ export type Credentials = Pick<Incoming, 'header' | 'peer'> &
 export interface Authenticator {
   /** The user, system:anonymous without any credential. Rejects with 401 when none of the credentials holds. */
   authenticate(request: Credentials): Promise<UserInfo>
+  /** Whom a connection's certificate names by itself; undefined without one that holds. */
+  holder(peer: PeerCertificate | undefined): UserInfo | undefined
 }
 
 type Outcome =
@@ -76,6 +78,10 @@ export function createAuthenticator(options: {
     return await tokens.authenticate(found.token, [], { isRead: READS.has(method ?? '') })
   }
   return {
+    holder(peer) {
+      const outcome = byCertificate(peer)
+      return outcome !== undefined && 'user' in outcome ? outcome.user : undefined
+    },
     async authenticate(request) {
       const errors: string[] = []
       const methods = [

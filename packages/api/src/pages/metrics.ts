@@ -25,7 +25,7 @@ interface Observation {
 export class Metrics {
   readonly #requests = new Map<string, number>()
   readonly #durations = new Map<string, Histogram>()
-  readonly #gauges = new Map<string, () => number>()
+  readonly #values = new Map<string, { type: 'counter' | 'gauge'; read: () => number }>()
   readonly #open = new Map<string, number>()
 
   #served = 0
@@ -59,7 +59,12 @@ export class Metrics {
 
   /** Registers a value read when the page is rendered. `name` may carry labels. */
   gauge(name: string, read: () => number): void {
-    this.#gauges.set(name, read)
+    this.#values.set(name, { type: 'gauge', read })
+  }
+
+  /** The same for what only grows. */
+  counter(name: string, read: () => number): void {
+    this.#values.set(name, { type: 'counter', read })
   }
 
   render(): string {
@@ -71,8 +76,8 @@ export class Metrics {
     lines.push('# TYPE apiserver_longrunning_requests gauge')
     for (const [labels, value] of this.#open)
       lines.push(`apiserver_longrunning_requests{${labels}} ${value}`)
-    for (const [name, read] of this.#gauges) {
-      lines.push(`# TYPE ${name.replace(/\{.*/, '')} gauge`, `${name} ${read()}`)
+    for (const [name, { type, read }] of this.#values) {
+      lines.push(`# TYPE ${name.replace(/\{.*/, '')} ${type}`, `${name} ${read()}`)
     }
     return `${lines.join('\n')}\n`
   }

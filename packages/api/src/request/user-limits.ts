@@ -18,11 +18,11 @@ interface Counts {
 }
 
 /** Ref: the exempt FlowSchema and the probes one, kubernetes' apiserver/pkg/apis/flowcontrol/bootstrap/default.go */
-const EXEMPT_GROUP = 'system:masters'
+export const EXEMPT_GROUP = 'system:masters'
 const PROBE = /^\/(?:healthz|livez|readyz)(?:\/|$)/
 
 /** Upstream's answer, which is text and no Status. */
-const TOO_MANY: Reply = {
+export const TOO_MANY: Reply = {
   ...textReply(429, 'Too many requests, please try again later.\n'),
   headers: { 'retry-after': '1', 'x-content-type-options': 'nosniff' },
 }
@@ -61,9 +61,13 @@ export class UserLimits {
   }
 }
 
-function isExempt({ groups }: UserInfo, { isResource, path }: RequestInfo): boolean {
-  return groups.includes(EXEMPT_GROUP) || (!isResource && PROBE.test(path))
+function isExempt({ groups }: UserInfo, info: RequestInfo): boolean {
+  return groups.includes(EXEMPT_GROUP) || isProbe(info)
 }
+
+/** Health checks are answered whoever asks however often. */
+export const isProbe = ({ isResource, path }: RequestInfo): boolean =>
+  !isResource && PROBE.test(path)
 
 /** Every stream is started, if only to be told that nobody reads it. */
 function untilEnded(reply: Reply, start: (sink: Sink) => void, leave: () => void): Reply {

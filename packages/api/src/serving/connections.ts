@@ -4,6 +4,7 @@ import type { X509Certificate } from 'node:crypto'
 import type { Http2SecureServer, ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import type { Connection, PeerCertificate } from './exchange.ts'
 
 export interface OpenConnections {
   /** Every TCP connection: one that has not begun its handshake holds the server open as well. */
@@ -12,10 +13,25 @@ export interface OpenConnections {
   readonly sessions: Set<ServerHttp2Session>
 }
 
-/** Follows every connection of a server; those over `maxPerAddress` (0: no limit) are cut before their handshake. */
+export interface ConnectionRules {
+  /** More are cut before their handshake; 0: no limit. */
+  readonly maxPerAddress: number
+  /** Asked after each handshake; those it does not admit are cut before their first request. */
+  readonly admits: (connection: Connection) => boolean
+}
+
+/** HTTP/2 shows its requests a stand-in for the socket, which has the socket's properties but is another object. */
+const CONNECTION = Symbol('connection')
+type Connected = TLSSocket & { [CONNECTION]?: Connection }
+
+/** The connection that a socket carries; undefined before the handshake is over. */
+export const connectionOf = (socket: Socket | undefined): Connection | undefined =>
+  (socket as Connected | undefined)?.[CONNECTION]
+
+/** Follows every connection of a server and cuts those that the rules do not let in. */
 export function trackConnections(
   server: Http2SecureServer,
-  maxPerAddress: number,
+  { maxPerAddress, admits }: ConnectionRules,
 ): OpenConnections {
   const open: OpenConnections = { raw: new Set(), sockets: new Set(), sessions: new Set() }
   const counts = new Map<string, number>()
@@ -37,12 +53,29 @@ export function trackConnections(
     socket.setNoDelay(true)
     open.sockets.add(socket)
     socket.once('close', () => open.sockets.delete(socket))
+    const connection = connectionOver(socket)
+    ;(socket as Connected)[CONNECTION] = connection
+    if (!admits(connection)) socket.destroy()
   })
   server.on('session', session => {
     open.sessions.add(session)
     session.once('close', () => open.sessions.delete(session))
   })
   return open
+}
+
+/** The certificate is read once: the handshake fixed it. */
+function connectionOver(socket: TLSSocket): Connection {
+  const certificate = socket.getPeerX509Certificate()
+  const peer: PeerCertificate | undefined =
+    certificate === undefined ? undefined : { der: certificate.raw, trusted: socket.authorized }
+  return {
+    peer,
+    onClose: run => {
+      if (socket.destroyed) run()
+      else socket.once('close', run)
+    },
+  }
 }
 
 function leave(counts: Map<string, number>, address: string): void {

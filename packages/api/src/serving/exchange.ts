@@ -22,10 +22,19 @@ export interface Incoming {
   /** The client's certificate as DER when one was sent, and whether our CA signed it. */
   readonly peer: PeerCertificate | undefined
   readonly remoteAddress: string
+  /** Undefined when the client had left before anybody asked. */
+  readonly connection?: Connection | undefined
   /** Aborted when the client is gone (CLIENT_GONE), or with the reason that `abort` gave. */
   readonly signal: AbortSignal
   /** Stops what still works for this request. */
   readonly abort: (reason: Error) => void
+}
+
+/** What the requests of one connection have in common; the same object for all of them. */
+export interface Connection {
+  readonly peer: PeerCertificate | undefined
+  /** Runs it once the connection is closed; at once when it is. */
+  readonly onClose: (run: () => void) => void
 }
 
 export interface PeerCertificate {
@@ -56,6 +65,8 @@ export interface Reply {
   readonly contentType: string
   readonly headers?: Readonly<Record<string, string>>
   readonly warnings?: readonly string[]
+  /** The connection takes no request after this one. */
+  readonly isLast?: boolean
   readonly body: ReplyBody
 }
 

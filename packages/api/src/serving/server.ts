@@ -13,8 +13,8 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { CONCURRENT_STREAMS_MAX, HEADER_BYTES_MAX, LISTEN_BACKLOG } from '../config.ts'
 import { answerClientError } from './client-error.ts'
-import { closeConnections, cutSuch, trackConnections } from './connections.ts'
-import { CLIENT_GONE, type Incoming, type PeerCertificate, type Reply } from './exchange.ts'
+import { closeConnections, connectionOf, cutSuch, trackConnections } from './connections.ts'
+import { CLIENT_GONE, type Connection, type Incoming, type Reply } from './exchange.ts'
 import { type AnyRequest, leaveBody, readBody } from './request-body.ts'
 import { acceptUpgrade } from './upgrade.ts'
 import { type AnyResponse, isGone, writeReply } from './write-reply.ts'
@@ -30,6 +30,8 @@ export interface ListenOptions {
   readonly tls: TlsMaterial
   /** Connections from one address; more are cut. Default: no limit. */
   readonly connectionsPerAddressMax?: number
+  /** Asked after each handshake; a connection it does not admit is cut before its first request. Default: all are. */
+  readonly admits?: (connection: Connection) => boolean
   readonly handle: (request: Incoming) => Promise<Reply>
   /** A failure of one connection, for the debug log. */
   readonly onClientError: (error: Error) => void
@@ -60,7 +62,8 @@ export async function listen({
   bind,
   port,
   tls,
-  connectionsPerAddressMax = 0,
+  connectionsPerAddressMax: maxPerAddress = 0,
+  admits = () => true,
   handle,
   onClientError,
   onAnswerError,
@@ -81,7 +84,7 @@ export async function listen({
   })
   // NOTE: Node takes this as an option of its other servers only.
   Object.assign(server, { shouldUpgradeCallback: isWebSocket })
-  const open = trackConnections(server, connectionsPerAddressMax)
+  const open = trackConnections(server, { maxPerAddress, admits })
   const draining = new AbortController()
   server.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {
     answer(request, response, handle, draining.signal).catch((error: unknown) => {
@@ -141,8 +144,10 @@ async function answer(
   const incoming = incomingOf(request, response)
   const reply = await handle(incoming)
   const left = leaveBody(request)
-  const isReusable = (left === true || (await left)) && !draining.aborted
+  const isKept = reply.isLast !== true && !draining.aborted
+  const isReusable = (left === true || (await left)) && isKept
   await writeReply({ request: incoming, response, reply, draining, isReusable })
+  if (reply.isLast === true && 'stream' in request) request.stream.session?.close()
 }
 
 function incomingOf(request: AnyRequest, response?: AnyResponse): Incoming {
@@ -160,7 +165,10 @@ function incomingOf(request: AnyRequest, response?: AnyResponse): Incoming {
     headersWithPrefix: prefix => headersWithPrefix(request, prefix),
     body: () => readBody(request),
     get peer() {
-      return peerOf(request, socket)
+      return connectionOf(socket)?.peer
+    },
+    get connection() {
+      return connectionOf(socket)
     },
     remoteAddress: socket.remoteAddress ?? '',
     get signal() {
@@ -198,20 +206,6 @@ function headersWithPrefix(
     found.set(name, values)
   }
   return found
-}
-
-/** One certificate per connection, read once: the handshake fixed it. */
-const peers = new WeakMap<object, { peer: PeerCertificate | undefined }>()
-
-function peerOf(request: AnyRequest, socket: TLSSocket): PeerCertificate | undefined {
-  const connection = 'stream' in request && request.stream.session ? request.stream.session : socket
-  const known = peers.get(connection)
-  if (known !== undefined) return known.peer
-  const certificate = socket.getPeerX509Certificate?.()
-  const peer =
-    certificate === undefined ? undefined : { der: certificate.raw, trusted: socket.authorized }
-  peers.set(connection, { peer })
-  return peer
 }
 
 /** A signal that follows the client; made only for requests that ask for it. */

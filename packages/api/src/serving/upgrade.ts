@@ -74,6 +74,7 @@ function writeRaw(socket: Socket, reply: Reply): void {
     `Content-Type: ${reply.contentType}`,
     `Content-Length: ${bytes.length}`,
     'Connection: close',
+    ...Object.entries(reply.headers ?? {}).map(([name, value]) => `${name}: ${value}`),
   ]
   socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), bytes]))
 }

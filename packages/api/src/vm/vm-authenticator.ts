@@ -21,6 +21,7 @@ export function bearerOf({ header }: Pick<Incoming, 'header'>): string {
 
 export function withVmTokens(inner: Authenticator, options: VmAuthenticatorOptions): Authenticator {
   return {
+    ...inner,
     async authenticate(request) {
       const isForVms = request.target?.startsWith(VM_PATH) ?? false
       const vm = isForVms ? vmUserOf(bearerOf(request), options) : undefined

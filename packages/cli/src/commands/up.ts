@@ -10,6 +10,7 @@ const LIMITS: readonly (readonly [name: string, what: string, limit: string])[] 
   ['max-requests-per-user', 'requests of one user at once', '600'],
   ['max-watches-per-user', 'open watches of one user', '2000'],
   ['max-connections-per-address', 'connections from one address', '2000'],
+  ['max-connections-per-user', 'connections of one user', '1000'],
 ]
 const variableOf = (name: string): string => name.toUpperCase().replaceAll('-', '_')
 
