@@ -11,7 +11,8 @@ const EX_USAGE = 64
 const TEST_TIMEOUT_MS = process.env.CONFORMANCE === 'all' ? 2_400_000 : 420_000
 /** A file outlives a test that was given up: what it left running is ended by the watchdog a little later. */
 const FILE_TIMEOUT_MS = TEST_TIMEOUT_MS + 30_000
-const WATCHDOG = new URL('watchdog.ts', import.meta.url).href
+/** Loaded into each test file before it. */
+const PRELOADS = ['watchdog.ts', 'fixed-seed.ts'].map(name => new URL(name, import.meta.url).href)
 
 function testFiles(patterns: readonly string[]): string[] {
   const all = globSync(PLACES, { exclude: ['**/node_modules/**'] })
@@ -27,7 +28,7 @@ if (files.length === 0) {
 } else {
   const args = [
     '--disable-warning=ExperimentalWarning',
-    `--import=${WATCHDOG}`,
+    ...PRELOADS.map(url => `--import=${url}`),
     '--test',
     `--test-concurrency=${availableParallelism()}`,
     '--test-reporter=spec',
