@@ -92,6 +92,7 @@ const IMPORTING_HOMES: Readonly<Record<string, RegExp>> = {
   esbuild: /^scripts\//,
   etcd3: /^packages\/storage\/src\/etcd/,
   express: /^packages\/api\/src\/pages\/web/,
+  'fast-check': /^scripts\/fixed-seed/,
   jose: /^packages\/identity\//,
   'js-yaml': /^packages\/apimachinery\/src\/codec\/yaml/,
   lmdb: /^packages\/storage\/src\/(embedded|tables)/,
