@@ -164,12 +164,9 @@ async function define(): Promise<void> {
   await until(async () => (await send('GET', at('v2'))).status === 200)
 }
 
+/** The test runner's own limit ends a wait in vain. */
 async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt += 1) {
-    if (await holds()) return
-    await new Promise(resolve => setTimeout(resolve, 10))
-  }
-  assert.fail('it never became true')
+  while (!(await holds())) await new Promise(resolve => setTimeout(resolve, 10))
 }
 
 const cup = (version: string, name: string, spec: JsonObject): JsonObject => ({
