@@ -25,7 +25,9 @@ async function openHook(answer: RequestListener): Promise<{
   const now = new Date()
   const pki = await openPki(directory, { now, tokenAlgorithm: 'ES256' })
   const serving = await openServingCertificate(pki, { names: [], now })
-  const hook = createServer({ key: serving.key, cert: serving.certificate }, answer)
+  // Its own limit on idle connections would end those of a test that is held up.
+  const limits = { keepAliveTimeout: 0 }
+  const hook = createServer({ key: serving.key, cert: serving.certificate, ...limits }, answer)
   await new Promise<void>(resolve => hook.listen(0, '127.0.0.1', resolve))
   const { port } = hook.address() as AddressInfo
   const none = (): undefined => undefined
