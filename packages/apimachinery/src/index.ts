@@ -12,6 +12,7 @@ export {
 } from './codec/field-table.ts'
 export * from './codec/json.ts'
 export * from './codec/media-type.ts'
+export { encodeOpenApiV2 } from './codec/openapi-v2-protobuf.ts'
 export * from './codec/protobuf.ts'
 export * from './codec/typed.ts'
 export * from './codec/yaml.ts'

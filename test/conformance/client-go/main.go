@@ -77,7 +77,7 @@ func judge(ctx context.Context) (failed int, err error) {
 	}
 	var checks []check
 	for _, group := range [][]check{
-		typedChecks, negotiationChecks, patchChecks, applyChecks, customChecks, listChecks, watchChecks,
+		typedChecks, negotiationChecks, patchChecks, applyChecks, customChecks, openAPIChecks, listChecks, watchChecks,
 		informerChecks, accessChecks, electionChecks,
 	} {
 		checks = append(checks, group...)

@@ -30,6 +30,11 @@ const SCHEMAS: readonly [string, JsonObject, JsonObject][] = [
     { $ref: '#/definitions/Jug', description: 'Its jug.' },
   ],
   [
+    'an amount that v3 calls text or a number is text',
+    { oneOf: [{ type: 'string' }, { type: 'number' }], description: 'Its volume.' },
+    { type: 'string', description: 'Its volume.' },
+  ],
+  [
     'what may be null has no type and is not required',
     {
       type: 'object',

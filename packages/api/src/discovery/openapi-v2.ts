@@ -52,7 +52,7 @@ function schemaToV2(schema: JsonObject): JsonObject {
     else out[key] = key === 'items' || key === 'additionalProperties' ? walk(item) : item
   }
   if (isUntyped(schema, out)) delete out.type
-  if (out.format === 'int-or-string') out.type ??= 'string'
+  if (takesText(schema)) out.type ??= 'string'
   trimRequired(schema, out)
   return out
 }
@@ -71,6 +71,12 @@ function isUntyped(schema: JsonObject, out: JsonObject): boolean {
   if (schema.nullable === true) return true
   if (out.type === 'array') return out.items === undefined
   return out.type === 'object' && schema[PRESERVES] === true
+}
+
+/** Quantities and the like, which v3 calls one of several types, are text to v2. */
+function takesText({ oneOf, format }: JsonObject): boolean {
+  if (format === 'int-or-string') return true
+  return Array.isArray(oneOf) && oneOf.some(item => isObject(item) && item.type === 'string')
 }
 
 /** Names of fields that may be null, or that an open object no longer describes, are not required. */

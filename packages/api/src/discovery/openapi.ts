@@ -1,21 +1,30 @@
 // OpenAPI v3 per group version and v2 on request, as views of the registry. Nothing is built for groups nobody asks about.
-// Called by pages.ts; calls openapi-paths.ts, openapi-schemas.ts and openapi-v2.ts. Ref: kube-openapi/pkg/{handler3,builder3}
+// Called by pages.ts; calls openapi-paths.ts, openapi-schemas.ts, openapi-v2.ts and document-reply.ts.
+// Ref: kube-openapi/pkg/{handler,handler3,builder3}
 
 import { createHash } from 'node:crypto'
-import { type GroupVersion, type JsonObject, notAcceptable } from '@podless/apimachinery'
+import { encodeOpenApiV2, type GroupVersion, type JsonObject } from '@podless/apimachinery'
 import { versionInfo } from '../pages/version.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
 import { type Incoming, jsonReply, type Reply, textReply } from '../serving/exchange.ts'
 import { byVersionPriority } from './discovery.ts'
+import { documentReply } from './document-reply.ts'
 import { pathsOf } from './openapi-paths.ts'
 import { schemaName, schemasOf } from './openapi-schemas.ts'
 import { definitionsToV2, pathsToV2 } from './openapi-v2.ts'
 
 interface Document {
-  readonly resources: string
   readonly hash: string
-  readonly bytes: string
+  readonly bytes: Buffer | string
+}
+
+const JSON_FORM = { subtypes: ['json'], contentType: 'application/json' }
+/** Clients ask by the old name, with an @ that no media type may have, and are answered by the new one. */
+const MESSAGE = 'com.github.proto-openapi.spec.v2.v1.0+protobuf'
+const MESSAGE_FORM = {
+  subtypes: [MESSAGE, 'com.github.proto-openapi.spec.v2@v1.0+protobuf'],
+  contentType: `application/${MESSAGE}`,
 }
 
 const BEARER_TOKEN: JsonObject = {
@@ -50,47 +59,22 @@ export class OpenApi {
   groupVersion(request: Incoming, path: string): Reply {
     const resources = this.#byPath().get(path)
     if (resources === undefined) return textReply(404, '404 page not found\n')
-    const document = this.#document(path, resources)
-    const etag = `"${document.hash}"`
-    if (request.header('if-none-match') === etag) {
-      return {
-        code: 304,
-        contentType: 'application/json',
-        headers: { etag },
-        body: { type: 'bytes', bytes: '' },
-      }
-    }
-    return {
-      code: 200,
-      contentType: 'application/json',
-      headers: { etag, vary: 'Accept' },
-      body: { type: 'bytes', bytes: document.bytes },
-    }
+    const hash = fingerprint(resources)
+    const bytes = () => this.#cached(path, hash, () => JSON.stringify(v3Document(resources)))
+    return documentReply(request, `"${hash}"`, [{ ...JSON_FORM, bytes }])
   }
 
-  /** GET /openapi/v2: built anew each time, for the few clients that still ask. JSON only. */
+  /** GET /openapi/v2, in JSON or as the message that Go clients ask for: each is built when somebody wants it. */
   v2(request: Incoming): Reply {
-    const accept = request.header('accept') ?? '*/*'
-    if (!/json|\*\/\*/.test(accept))
-      throw notAcceptable('only the following media types are accepted: application/json')
-    const definitions: JsonObject = {}
-    const paths: JsonObject = {}
-    for (const resources of this.#byPath().values()) {
-      const custom = new Set(resources.filter(({ crd }) => crd !== undefined).map(schemaName))
-      Object.assign(
-        definitions,
-        definitionsToV2(schemasOf(resources), name => custom.has(name)),
-      )
-      Object.assign(paths, pathsToV2(pathsOf(resources)))
-    }
-    return jsonReply(200, {
-      swagger: '2.0',
-      info: info(),
-      paths,
-      definitions,
-      securityDefinitions: { BearerToken: BEARER_TOKEN },
-      security: [{ BearerToken: [] }],
-    })
+    const groups = [...this.#byPath().values()]
+    const hash = fingerprint(groups.flat())
+    const json = () => this.#cached('v2', hash, () => JSON.stringify(v2Document(groups)))
+    const message = () =>
+      this.#cached('v2 message', hash, () => encodeOpenApiV2(v2Document(groups)))
+    return documentReply(request, `"${hash}"`, [
+      { ...JSON_FORM, bytes: json },
+      { ...MESSAGE_FORM, bytes: message },
+    ])
   }
 
   #byPath(): ReadonlyMap<string, readonly Resource[]> {
@@ -111,26 +95,50 @@ export class OpenApi {
     return byPath
   }
 
-  #document(path: string, resources: readonly Resource[]): Document {
-    const hash = fingerprint(resources)
-    const known = this.#documents.get(path)?.deref()
-    if (known?.hash === hash) return known
-    const bytes = JSON.stringify({
-      openapi: '3.0.0',
-      info: info(),
-      paths: pathsOf(resources),
-      components: {
-        schemas: schemasOf(resources),
-        securitySchemes: { BearerToken: BEARER_TOKEN },
-      },
-    })
-    const made: Document = { resources: path, hash, bytes }
-    this.#documents.set(path, new WeakRef(made))
-    return made
+  #cached(key: string, hash: string, build: () => Buffer | string): Buffer | string {
+    const known = this.#documents.get(key)?.deref()
+    if (known?.hash === hash) return known.bytes
+    const made: Document = { hash, bytes: build() }
+    this.#documents.set(key, new WeakRef(made))
+    return made.bytes
   }
 }
 
 const info = (): JsonObject => ({ title: 'Kubernetes', version: String(versionInfo().gitVersion) })
+
+function v3Document(resources: readonly Resource[]): JsonObject {
+  return {
+    openapi: '3.0.0',
+    info: info(),
+    paths: pathsOf(resources),
+    components: {
+      schemas: schemasOf(resources),
+      securitySchemes: { BearerToken: BEARER_TOKEN },
+    },
+  }
+}
+
+/** All group versions in one, as v2 has it. */
+function v2Document(groups: readonly (readonly Resource[])[]): JsonObject {
+  const definitions: JsonObject = {}
+  const paths: JsonObject = {}
+  for (const resources of groups) {
+    const custom = new Set(resources.filter(({ crd }) => crd !== undefined).map(schemaName))
+    Object.assign(
+      definitions,
+      definitionsToV2(schemasOf(resources), name => custom.has(name)),
+    )
+    Object.assign(paths, pathsToV2(pathsOf(resources)))
+  }
+  return {
+    swagger: '2.0',
+    info: info(),
+    paths,
+    definitions,
+    securityDefinitions: { BearerToken: BEARER_TOKEN },
+    security: [{ BearerToken: [] }],
+  }
+}
 
 const resourceHashes = new WeakMap<Resource, string>()
 

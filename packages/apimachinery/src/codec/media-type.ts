@@ -62,7 +62,7 @@ export function negotiate(accept: string | undefined, options: NegotiationOption
   const pretty = wantsPretty(options)
   if (accept === undefined || accept === '') return choiceOf('json', new Map(), pretty)
   if (options.protobuf) checkProduces(accept, options)
-  for (const clause of clausesOf(accept)) {
+  for (const clause of acceptClauses(accept)) {
     for (const format of FORMATS) {
       if (!matches(clause, format) || !acceptable(clause.params, format, options)) continue
       return choiceOf(format, clause.params, pretty || clause.params.get('pretty') === '1')
@@ -145,7 +145,8 @@ const known = new Map<string, readonly Clause[]>()
 const KNOWN_MAX = 256
 const KNOWN_LENGTH_MAX = 512
 
-function clausesOf(header: string): readonly Clause[] {
+/** The media ranges of an Accept header, most wanted first. */
+export function acceptClauses(header: string): readonly Clause[] {
   const seen = known.get(header)
   if (seen !== undefined) return seen
   const clauses = parseAccept(header)

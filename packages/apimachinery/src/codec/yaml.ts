@@ -34,7 +34,7 @@ export function parseYaml(bytes: Uint8Array | string, options: { strict: boolean
 }
 
 /** Writes YAML with sorted keys and lists at the level of their key, as kubectl's users know it. */
-export function encodeYaml(value: JsonObject): string {
+export function encodeYaml(value: JsonValue): string {
   return dump(value, {
     sortKeys: true,
     seqNoIndent: true,
