@@ -5,6 +5,7 @@
 import type { IOptions } from 'etcd3'
 import { StorageError } from './errors.ts'
 import type { ClassifyFailure, EtcdConnection, EtcdEndpoint } from './etcd-connection.ts'
+import { reasonOf } from './etcd-reason.ts'
 
 /** Where etcd is and who we are to it. */
 export interface EtcdAccess {
@@ -78,8 +79,7 @@ export async function reachEtcd(connection: EtcdConnection, deadline: number): P
     )
     while (connection.endpoint !== first) connection.rotate(connection.endpoint)
   } catch (cause) {
-    const reasons =
-      cause instanceof AggregateError ? cause.errors.map(messageOf) : [messageOf(cause)]
+    const reasons = cause instanceof AggregateError ? cause.errors.map(reasonOf) : [reasonOf(cause)]
     throw new StorageError('unavailable', {
       message:
         `etcd cannot be reached at ${connection.addresses}: ${[...new Set(reasons)].join('; ')}. ` +
@@ -112,8 +112,4 @@ async function reachOne(
     }
     await new Promise<void>(resolve => setTimeout(resolve, RETRY_MS))
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -4,6 +4,7 @@
 
 import type { Etcd3 } from 'etcd3'
 import { StorageError } from './errors.ts'
+import { reasonOf } from './etcd-reason.ts'
 
 /** One endpoint and the client that speaks to it alone. */
 export interface EtcdEndpoint {
@@ -114,12 +115,11 @@ export class EtcdConnection {
   /** What callers of the engine get for an error that means nothing more special. */
   unavailable(error: unknown, { key = '' }: CallContext, isWrite: boolean): unknown {
     if (error instanceof StorageError) return error
-    const reason = error instanceof Error ? error.message : String(error)
     const isUncertain = isWrite && this.classify(error) === 'unreachable'
     const outcome = isUncertain ? ' Whether the write took effect is not known.' : ''
     return new StorageError('unavailable', {
       key,
-      message: `storage: etcd at ${this.addresses} did not do it: ${reason}.${outcome}`,
+      message: `storage: etcd at ${this.addresses} did not do it: ${reasonOf(error)}.${outcome}`,
       cause: error,
     })
   }
