@@ -4,9 +4,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, createWriteStream, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+
+export { freePorts } from '../../packages/storage/src/testing/index.ts'
 
 export interface Child {
   readonly name: string
@@ -193,25 +194,4 @@ export async function until<T>(
     await sleep(everyMs)
   }
   throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause })
-}
-
-/**
- * Ports nobody listens on, all different: for programs that cannot take port 0 and say which they got. Somebody
- * else may take one before they listen.
- */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      server.listen(0)
-      await once(server, 'listening')
-      return server
-    }),
-  )
-  const ports = servers.map(server => {
-    const address = server.address()
-    return typeof address === 'object' && address !== null ? address.port : 0
-  })
-  await Promise.all(servers.map(server => once(server.close(), 'close')))
-  return ports
 }

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Backend } from './backend.ts'
 import { openEtcd } from './etcd.ts'
-import { type EtcdProcess, etcdMissing, PATIENT, startEtcd } from './testing/etcd-process.ts'
+import { type EtcdProcess, etcdMissing, startEtcd } from './testing/etcd-process.ts'
+import { PATIENT } from './testing/patient.ts'
 import { bytes, failsWith, text, watchUntil } from './testing/suite-store.ts'
 
 const opensslMissing =

@@ -3,7 +3,8 @@
 
 import { after, before, describe } from 'node:test'
 import { openEtcd } from './etcd.ts'
-import { type EtcdProcess, etcdMissing, PATIENT, startEtcd } from './testing/etcd-process.ts'
+import { type EtcdProcess, etcdMissing, startEtcd } from './testing/etcd-process.ts'
+import { PATIENT } from './testing/patient.ts'
 import { runBackendSuite } from './testing/suite.ts'
 
 describe('etcd', { skip: etcdMissing }, () => {

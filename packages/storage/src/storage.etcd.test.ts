@@ -3,7 +3,8 @@
 import { after, before, describe } from 'node:test'
 import type { Backend } from './backend.ts'
 import { openEtcd } from './etcd.ts'
-import { type EtcdProcess, etcdMissing, PATIENT, startEtcd } from './testing/etcd-process.ts'
+import { type EtcdProcess, etcdMissing, startEtcd } from './testing/etcd-process.ts'
+import { PATIENT } from './testing/patient.ts'
 import { runStorageSuite } from './testing/storage-suite.ts'
 
 describe('etcd', { skip: etcdMissing }, () => {

@@ -5,9 +5,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePorts } from './free-ports.ts'
+import { READY_TIMEOUT_MS } from './patient.ts'
 
 export interface EtcdProcess {
   readonly endpoint: string
@@ -27,10 +28,7 @@ export interface EtcdProcess {
 export const etcdMissing: string | false =
   spawnSync('etcd', ['--version']).status === 0 ? false : 'etcd is not on PATH'
 
-const READY_TIMEOUT_MS = 120_000
-/** Options of openEtcd for tests of what etcd does: on a busy machine it may do it late. */
-export const PATIENT = { connectTimeoutMs: READY_TIMEOUT_MS, callTimeoutMs: READY_TIMEOUT_MS }
-/** A free port may be taken by somebody else before etcd listens there; thrice in a row is another fault. */
+/** Somebody else may take a free port before etcd listens there; thrice in a row is another fault. */
 const TRIES = 3
 
 interface EtcdFlags {
@@ -56,8 +54,9 @@ class EtcdEnded extends Error {}
 
 async function startOnFreePorts({ args = [], scheme = 'http' }: EtcdFlags): Promise<EtcdProcess> {
   const directory = await mkdtemp(join(tmpdir(), 'podless-etcd-'))
-  const endpoint = `${scheme}://127.0.0.1:${await freePort()}`
-  const peer = `http://127.0.0.1:${await freePort()}`
+  const [clientPort, peerPort] = await freePorts(2)
+  const endpoint = `${scheme}://127.0.0.1:${clientPort}`
+  const peer = `http://127.0.0.1:${peerPort}`
   const flags = [
     ...['--name', 'test', '--data-dir', directory, '--log-level', 'error'],
     ...['--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
@@ -137,14 +136,4 @@ async function runs(pid: number | undefined): Promise<boolean> {
 
 function pause(): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, 10))
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
