@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { JsonObject } from '@podless/apimachinery'
 import { openEtcd } from '@podless/storage'
+import { PATIENT } from '@podless/storage/testing'
 import { ApiClient } from '../../../../test/harness/api-client.ts'
 import { missingPrograms } from '../../../../test/harness/child-process.ts'
 import { type EtcdServer, startEtcd } from '../../../../test/harness/etcd.ts'
@@ -46,7 +47,8 @@ describe('two servers over one etcd', { skip: missingPrograms('etcd') }, () => {
     folder = await mkdtemp(join(tmpdir(), 'podless-replicas-'))
     etcd = await startEtcd(folder)
     for (let i = 0; i < 2; i += 1) {
-      const backend = await openEtcd({ endpoints: [etcd.endpoint], compaction: false })
+      const endpoints = [etcd.endpoint]
+      const backend = await openEtcd({ endpoints, compaction: false, ...PATIENT })
       const server = await startServer({ backend })
       servers.push(server)
       clients.push(new ApiClient({ url: server.url, ca: server.ca, ...server.admin }))
