@@ -8,11 +8,11 @@ import { versionInfo } from '../pages/version.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
 import { type Incoming, jsonReply, type Reply, textReply } from '../serving/exchange.ts'
-import { byVersionPriority } from './discovery.ts'
 import { documentReply } from './document-reply.ts'
 import { pathsOf } from './openapi-paths.ts'
 import { schemaName, schemasOf } from './openapi-schemas.ts'
 import { definitionsToV2, pathsToV2 } from './openapi-v2.ts'
+import { byVersionPriority } from './served-groups.ts'
 
 interface Document {
   readonly hash: string

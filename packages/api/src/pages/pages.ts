@@ -86,14 +86,14 @@ export class Pages {
 
   #root(request: Incoming, root: 'core' | 'groups', legacy: () => Reply): Reply {
     if (!wantsAggregated(request.header('accept') ?? '')) return withVary(legacy())
-    const { etag, body } = this.#options.discovery.aggregated(root)
+    const { etag, bytes } = this.#options.discovery.aggregated(root)
     const headers = { etag, vary: 'Accept', 'x-from-cache': '1' }
     const unchanged = request.header('if-none-match') === etag
     return {
       code: unchanged ? 304 : 200,
       contentType: AGGREGATED_TYPE,
       headers,
-      body: { type: 'bytes', bytes: unchanged ? '' : body },
+      body: { type: 'bytes', bytes: unchanged ? '' : bytes() },
     }
   }
 
