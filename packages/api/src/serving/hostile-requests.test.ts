@@ -108,7 +108,7 @@ test('the metrics have no label that a client made up', async () => {
 const YARDSTICK = JSON.stringify(Array.from({ length: 40_000 }, (_, i) => ({ name: `n${i}`, i })))
 
 /**
- * CPU time in yardsticks, each about 0.2 s of an idle core: a busy or slow machine stretches both. Waiting counts for
+ * CPU time in yardsticks, each about 0.1 s of an idle core: a busy or slow machine stretches both. Waiting counts for
  * nothing.
  */
 async function costOf(work: () => Promise<unknown>): Promise<number> {
@@ -180,8 +180,8 @@ test('a body of many small things takes no longer than its size', async () => {
   for (const [path, body] of bodies) {
     const wanted = { method: 'POST', path, body: JSON.stringify(body), headers: JSON_TYPE }
     const cost = await costOf(() => admin.send(wanted))
-    // Each took 3 to 20 s.
-    assert.ok(cost < 15, `${path}: ${cost}`)
+    // Each took 3 to 20 s; now the longest is six yardsticks.
+    assert.ok(cost < 25, `${path}: ${cost}`)
   }
 })
 
