@@ -112,7 +112,7 @@ func election(ctx context.Context, s *suite) error {
 			leaderelection.RunOrDie(ctx, leaderelection.LeaderElectionConfig{
 				Lock: &resourcelock.LeaseLock{LeaseMeta: metav1.ObjectMeta{Name: "election", Namespace: s.namespace},
 					Client: s.kube.CoordinationV1(), LockConfig: resourcelock.ResourceLockConfig{Identity: name}},
-				LeaseDuration: 6 * time.Second, RenewDeadline: 4 * time.Second, RetryPeriod: 200 * time.Millisecond,
+				LeaseDuration: time.Minute, RenewDeadline: 40 * time.Second, RetryPeriod: 200 * time.Millisecond,
 				ReleaseOnCancel: true,
 				Callbacks: leaderelection.LeaderCallbacks{
 					OnStartedLeading: func(ctx context.Context) {

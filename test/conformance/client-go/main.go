@@ -25,7 +25,7 @@ import (
 
 const (
 	suiteTimeout = 5 * time.Minute
-	stepTimeout  = 30 * time.Second
+	stepTimeout  = 2 * time.Minute // only against a wait in vain: other suites may have the machine meanwhile
 	pollEvery    = 50 * time.Millisecond
 )
 

@@ -2,7 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const TIMEOUT_MS = 30_000
+/** Only against a wait in vain: other suites may have the machine meanwhile. */
+const TIMEOUT_MS = 120_000
 
 /** Repeats until `probe` neither throws nor returns false. */
 export async function eventually(what, probe) {
