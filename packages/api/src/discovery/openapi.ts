@@ -7,7 +7,7 @@ import { encodeOpenApiV2, type GroupVersion, type JsonObject } from '@podless/ap
 import { versionInfo } from '../pages/version.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
-import { type Incoming, jsonReply, type Reply, textReply } from '../serving/exchange.ts'
+import { type Incoming, type Reply, textReply } from '../serving/exchange.ts'
 import { documentReply } from './document-reply.ts'
 import { pathsOf } from './openapi-paths.ts'
 import { schemaName, schemasOf } from './openapi-schemas.ts'
@@ -46,19 +46,19 @@ export class OpenApi {
     this.#registry = registry
   }
 
-  /** GET /openapi/v3 */
+  /** GET /openapi/v3: JSON, which upstream calls plain text. */
   root(): Reply {
     const paths: JsonObject = {}
     for (const [path, resources] of this.#byPath()) {
       paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${fingerprint(resources)}` }
     }
-    return jsonReply(200, { paths })
+    return textReply(200, JSON.stringify({ paths }))
   }
 
   /** GET /openapi/v3/api/v1 and the like. */
   groupVersion(request: Incoming, path: string): Reply {
     const resources = this.#byPath().get(path)
-    if (resources === undefined) return textReply(404, '404 page not found\n')
+    if (resources === undefined) return textReply(404, '')
     const hash = fingerprint(resources)
     const bytes = () => this.#cached(path, hash, () => JSON.stringify(v3Document(resources)))
     return documentReply(request, `"${hash}"`, [{ ...JSON_FORM, bytes }])

@@ -1,13 +1,16 @@
 // Everything that is no API object: health, version, discovery, OpenAPI, metrics, token issuer documents.
 // Called by handler-chain.ts once the user may see the path. Ref: apiserver/pkg/server/{healthz,routes}
 
+import type { GroupVersion, JsonObject } from '@podless/apimachinery'
+import type { AggregatedDocument } from '../discovery/aggregated.ts'
 import type { Discovery } from '../discovery/discovery.ts'
 import type { OpenApi } from '../discovery/openapi.ts'
 import { methodNotAllowed, unknownResource } from '../errors.ts'
 import type { RequestInfo } from '../request/request-info.ts'
 import type { UserInfo } from '../resource.ts'
-import { type Incoming, jsonReply, NOT_FOUND, type Reply, textReply } from '../serving/exchange.ts'
+import { type Incoming, NOT_FOUND, type Reply, textReply } from '../serving/exchange.ts'
 import type { VmPages } from '../vm/vm-pages.ts'
+import { apiDocumentReply } from './api-document.ts'
 import type { Health } from './health.ts'
 import type { Metrics } from './metrics.ts'
 import { versionInfo } from './version.ts'
@@ -38,12 +41,9 @@ export class Pages {
     const { discovery, health, metrics, issuer } = options
     const web = new Web({ paths: () => this.#paths(), issuer })
     this.#pages = new Map<string, Page>([
-      ['/version', () => jsonReply(200, versionInfo())],
-      ['/api', request => this.#root(request, 'core', () => jsonReply(200, discovery.versions()))],
-      [
-        '/apis',
-        request => this.#root(request, 'groups', () => jsonReply(200, discovery.groupList())),
-      ],
+      ['/version', () => indentedReply(versionInfo())],
+      ['/api', this.#root('core', () => discovery.versions())],
+      ['/apis', this.#root('groups', () => discovery.groupList())],
       ['/metrics', () => ({ ...textReply(200, metrics.render()), contentType: PROMETHEUS_TYPE })],
       ['/openapi/v2', request => options.openApi.v2(request)],
       ['/openapi/v3', () => options.openApi.root()],
@@ -71,30 +71,26 @@ export class Pages {
     if (parts[0] === 'openapi' && parts[1] === 'v3')
       return request => openApi.groupVersion(request, parts.slice(2).join('/'))
     if (parts[0] === 'api' && parts.length === 2)
-      return () => listOr404(discovery.resourceList({ group: '', version: parts[1]! }))
+      return resourceListPage(discovery, { group: '', version: parts[1]! })
     if (parts[0] === 'apis' && parts.length === 2) {
       const group = discovery.group(parts[1]!)
-      return group === undefined ? undefined : () => jsonReply(200, group)
+      return group === undefined
+        ? undefined
+        : (request, query) => apiDocumentReply(request, query, group)
     }
     if (parts[0] === 'apis' && parts.length === 3) {
       const [, group = '', version = ''] = parts
       if (discovery.group(group) === undefined) return undefined
-      return () => listOr404(discovery.resourceList({ group, version }))
+      return resourceListPage(discovery, { group, version })
     }
     return health.single(path)
   }
 
-  #root(request: Incoming, root: 'core' | 'groups', legacy: () => Reply): Reply {
-    if (!wantsAggregated(request.header('accept') ?? '')) return withVary(legacy())
-    const { etag, bytes } = this.#options.discovery.aggregated(root)
-    const headers = { etag, vary: 'Accept', 'x-from-cache': '1' }
-    const unchanged = request.header('if-none-match') === etag
-    return {
-      code: unchanged ? 304 : 200,
-      contentType: AGGREGATED_TYPE,
-      headers,
-      body: { type: 'bytes', bytes: unchanged ? '' : bytes() },
-    }
+  #root(root: 'core' | 'groups', legacy: () => JsonObject): Page {
+    return (request, query) =>
+      wantsAggregated(request.header('accept') ?? '')
+        ? aggregatedReply(request, this.#options.discovery.aggregated(root))
+        : withVary(apiDocumentReply(request, query, legacy()))
   }
 
   #paths(): string[] {
@@ -136,7 +132,27 @@ const withVary = (reply: Reply): Reply => ({
   headers: { ...reply.headers, vary: 'Accept' },
 })
 
-function listOr404(list: ReturnType<Discovery['resourceList']>): Reply {
-  if (list === undefined) throw unknownResource()
-  return jsonReply(200, list)
+function aggregatedReply(request: Incoming, { etag, bytes }: AggregatedDocument): Reply {
+  const isKnown = request.header('if-none-match') === etag
+  return {
+    code: isKnown ? 304 : 200,
+    contentType: AGGREGATED_TYPE,
+    headers: { etag, vary: 'Accept', 'cache-control': 'public' },
+    body: { type: 'bytes', bytes: isKnown ? '' : bytes() },
+  }
+}
+
+/** 404 where a group has no such version. */
+function resourceListPage(discovery: Discovery, gv: GroupVersion): Page {
+  return (request, query) => {
+    const list = discovery.resourceList(gv)
+    if (list === undefined) throw unknownResource()
+    return apiDocumentReply(request, query, list)
+  }
+}
+
+/** JSON for people, whatever they accept. */
+function indentedReply(value: JsonObject): Reply {
+  const bytes = JSON.stringify(value, undefined, 2)
+  return { code: 200, contentType: 'application/json', body: { type: 'bytes', bytes } }
 }

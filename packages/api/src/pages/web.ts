@@ -44,21 +44,23 @@ async function createApp({ paths, issuer }: WebOptions): Promise<Express> {
   app.disable('x-powered-by')
   app.disable('etag')
   app.get('/', (_request, response) => {
-    response.json({ paths: paths() })
+    send(response, 'application/json', JSON.stringify({ paths: paths() }, undefined, 2))
   })
   app.get('/.well-known/openid-configuration', (_request, response) => {
-    response
-      .set('cache-control', CACHE_CONTROL)
-      .type('application/json')
-      .send(issuer.configuration())
+    response.set('cache-control', CACHE_CONTROL)
+    send(response, 'application/json', issuer.configuration())
   })
   app.get('/openid/v1/jwks', (_request, response) => {
-    response
-      .set('cache-control', CACHE_CONTROL)
-      .type('application/jwk-set+json')
-      .send(issuer.jwks())
+    response.set('cache-control', CACHE_CONTROL)
+    send(response, 'application/jwk-set+json', issuer.jwks())
   })
   return app
+}
+
+/** By Node's own words: Express would say a charset, which JSON has none of. */
+function send(response: ServerResponse, type: string, text: string): void {
+  response.setHeader('content-type', type)
+  response.end(text)
 }
 
 /** One request through Express, without a socket. */
