@@ -62,7 +62,7 @@ export function formatFieldError(error: FieldError): string {
 
 function formatValue(value: JsonValue | undefined): string {
   if (value === undefined || value === null) return 'null'
-  if (typeof value === 'number' && !Number.isInteger(value)) return formatGoFloat(value)
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) return formatGoFloat(value)
   if (typeof value === 'string') return quoteGo(value)
   const text = JSON.stringify(value)
   // Go's encoder escapes these in objects and lists; strings are printed by other means.

@@ -1,7 +1,8 @@
 // JSON values as TypeScript sees them, and the two helpers everything needs: clone and equality.
 // Called from every package; calls nothing.
 
-export type JsonPrimitive = string | number | boolean | null
+/** A bigint is an integer that no number holds exactly, within int64: int64.ts makes them. */
+export type JsonPrimitive = string | number | bigint | boolean | null
 export type JsonValue = JsonPrimitive | JsonObject | JsonValue[]
 export interface JsonObject {
   [key: string]: JsonValue | undefined

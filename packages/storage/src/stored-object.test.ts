@@ -1,6 +1,7 @@
 // Bytes in, bytes with a resourceVersion out, without a change to anything else.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { type JsonObject, type KubeObject, parseExact } from '@podless/apimachinery'
 import fc from 'fast-check'
 import {
   encodeObject,
@@ -54,7 +55,7 @@ test('storedObject() refuses what is no object as corrupt', () => {
   }
 })
 
-const json = fc.jsonValue().map(value => JSON.parse(JSON.stringify(value)))
+const json = fc.jsonValue().map(value => parseExact(JSON.stringify(value)))
 const plain = fc.stringMatching(/^[A-Za-zé]+$/)
 const metadata = fc.record({
   name: fc.string(),
@@ -65,7 +66,8 @@ const metadata = fc.record({
 test('storedObject() holds what was encoded, under any revision it is shown with', () => {
   fc.assert(
     fc.property(plain, metadata, json, fc.nat(), (kind, meta, spec, revision) => {
-      const object = JSON.parse(JSON.stringify({ apiVersion: 'v1', kind, metadata: meta, spec }))
+      const text = JSON.stringify({ apiVersion: 'v1', kind, metadata: meta, spec })
+      const object = parseExact(text) as KubeObject & JsonObject
       const stored = storedObject(KEY, encodeObject(object), 5)
       const later = withRevision(stored, revision)
       object.metadata.resourceVersion = String(revision)

@@ -7,6 +7,7 @@ import {
   type JsonObject,
   type KubeObject,
   type OwnerReference,
+  parseExact,
 } from '@podless/apimachinery'
 import { StorageError } from './errors.ts'
 
@@ -95,7 +96,7 @@ export function withRevision(stored: StoredObject, revision: number): StoredObje
 
 /** A fresh parse of the bytes; the caller owns it and may change it. */
 export const parseObject: ParseObject = stored =>
-  parseBytes(stored.key, stored.bytes) as KubeObject & JsonObject
+  parseBytes(stored.key, stored.bytes, parseExact) as KubeObject & JsonObject
 
 /** What is written: wire order (apiVersion, kind, metadata, the rest) and no resourceVersion. */
 export function encodeObject(object: KubeObject): Buffer {
@@ -162,7 +163,7 @@ function plainStringEnd(bytes: Buffer, from: number): number {
 
 /** Wire order for bytes that another server wrote. */
 function reorder(key: string, bytes: Buffer): Buffer {
-  const object = parseBytes(key, bytes)
+  const object = parseBytes(key, bytes, parseExact)
   const { apiVersion, kind } = object
   if (typeof apiVersion !== 'string' || typeof kind !== 'string' || !isObject(object.metadata)) {
     throw corrupt(key, 'apiVersion, kind or metadata is missing')
@@ -172,10 +173,15 @@ function reorder(key: string, bytes: Buffer): Buffer {
   return encoded
 }
 
-function parseBytes(key: string, bytes: Buffer): JsonObject {
+/** A header holds no numbers; where all of the object counts, `parse` is to be exact. */
+function parseBytes(
+  key: string,
+  bytes: Buffer,
+  parse: (text: string) => unknown = JSON.parse,
+): JsonObject {
   let value: unknown
   try {
-    value = JSON.parse(bytes.toString('utf8'))
+    value = parse(bytes.toString('utf8'))
   } catch (cause) {
     throw corrupt(key, 'not JSON', cause)
   }

@@ -3,7 +3,7 @@
 
 import { Agent, request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
-import { isObject, type JsonObject } from '@podless/apimachinery'
+import { isObject, type JsonObject, parseExact } from '@podless/apimachinery'
 import { type ResolvedAddress, resolveService, type ServiceReader } from './service-resolver.ts'
 import type { WebhookClientConfig } from './webhook-config.ts'
 
@@ -238,7 +238,7 @@ async function readAnswer(
       prefix: CALL_FAILED,
     })
   }
-  const answer: unknown = JSON.parse(text)
+  const answer = parseExact(text)
   if (!isObject(answer)) throw new Error('the webhook answered no AdmissionReview')
   return answer
 }

@@ -10,9 +10,9 @@ import {
   internalError,
   isObject,
   type JsonObject,
-  type JsonValue,
   type KubeObject,
   parseApiVersion,
+  parseExact,
   type Status,
   StatusError,
 } from '@podless/apimachinery'
@@ -101,7 +101,7 @@ async function mutateOnce(
   if (response.patchType !== 'JSONPatch')
     throw internalError(`unsupported patch type ${JSON.stringify(response.patchType ?? '')}`)
   try {
-    const patch = JSON.parse(Buffer.from(response.patch, 'base64').toString()) as JsonValue
+    const patch = parseExact(Buffer.from(response.patch, 'base64').toString())
     const { operations } = decodeJsonPatch(patch, { strict: false })
     const patched = applyJsonPatch(seen.object, operations) as KubeObject
     return options.normalize(await backFrom(patched, attributes, options), attributes.resource)

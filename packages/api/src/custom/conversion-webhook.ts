@@ -9,6 +9,7 @@ import {
   equalJson,
   failure,
   formatFieldError,
+  goTypeName,
   isObject,
   type JsonObject,
   type JsonValue,
@@ -160,7 +161,7 @@ function changedIdentity(original: KubeObject, converted: JsonObject): string | 
 function keptMetadata(original: KubeObject, converted: JsonObject): JsonObject | string {
   const given = converted.metadata
   if (given === undefined) return 'missing metadata in converted object'
-  if (!isObject(given)) return `invalid metadata of type ${goTypeOf(given)} in converted object`
+  if (!isObject(given)) return `invalid metadata of type ${goTypeName(given)} in converted object`
   const metadata = cloneJson(original.metadata) as JsonObject
   for (const field of ['labels', 'annotations'] as const) {
     const words = given[field]
@@ -169,10 +170,10 @@ function keptMetadata(original: KubeObject, converted: JsonObject): JsonObject |
       continue
     }
     if (!isObject(words))
-      return `invalid metadata.${field} of type ${goTypeOf(words)} in converted object`
+      return `invalid metadata.${field} of type ${goTypeName(words)} in converted object`
     for (const [key, value] of Object.entries(words)) {
       if (typeof value !== 'string')
-        return `metadata.${field}[${key}] must be a string, but is ${goTypeOf(value)} in converted object`
+        return `metadata.${field}[${key}] must be a string, but is ${goTypeName(value)} in converted object`
     }
     metadata[field] = words
   }
@@ -190,12 +191,4 @@ function invalidWords(original: KubeObject, metadata: ObjectMeta): string | unde
   if (errors.length === 0) return undefined
   const texts = [...new Set(errors.map(formatFieldError))]
   return texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`
-}
-
-function goTypeOf(value: JsonValue | undefined): string {
-  if (value === undefined || value === null) return '<nil>'
-  if (Array.isArray(value)) return '[]interface {}'
-  if (typeof value === 'object') return 'map[string]interface {}'
-  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
-  return typeof value === 'boolean' ? 'bool' : 'string'
 }

@@ -3,10 +3,12 @@
 
 import {
   compileJsonPath,
+  isJsonNumber,
   isObject,
   type JsonObject,
   type JsonPath,
   type JsonValue,
+  printGo,
 } from '@podless/apimachinery'
 import type { Column } from '../resource.ts'
 import { ageOf, NAME } from '../resources/columns.ts'
@@ -59,15 +61,19 @@ function cellOf(values: readonly JsonValue[], type: Column['type'], now: Date): 
   if (value === undefined || value === null) return null
   switch (type) {
     case 'integer':
-      return typeof value === 'number' ? Math.trunc(value) : null
+      return typeof value === 'number'
+        ? Math.trunc(value)
+        : typeof value === 'bigint'
+          ? value
+          : null
     case 'number':
-      return typeof value === 'number' ? value : null
+      return isJsonNumber(value) ? Number(value) : null
     case 'boolean':
       return typeof value === 'boolean' ? value : null
     case 'string':
       return values.length > 1 || isObject(value) || Array.isArray(value)
         ? JSON.stringify(values.length > 1 ? values : value)
-        : String(value)
+        : printGo(value)
     case 'date':
       return typeof value === 'string' ? ageOf(value, now) : null
   }

@@ -9,7 +9,9 @@ import {
   goTypeName,
   internalError,
   invalidValue,
+  isInt64,
   isObject,
+  type JsonNumber,
   type JsonObject,
   type JsonValue,
   type KubeObject,
@@ -59,11 +61,10 @@ function wrongType(
   }
 }
 
-function readInteger(obj: JsonObject, path: string): Read<number> {
+function readInteger(obj: JsonObject, path: string): Read<JsonNumber> {
   const found = read(obj, path)
-  if ('error' in found || found.value === undefined) return found as Read<number>
-  if (typeof found.value === 'number' && Number.isInteger(found.value))
-    return { value: found.value }
+  if ('error' in found || found.value === undefined) return found as Read<JsonNumber>
+  if (isInt64(found.value)) return { value: found.value }
   return wrongType(namesOf(path), found.value, 'int64')
 }
 
@@ -138,7 +139,7 @@ function orRefuse<T>(found: Read<T>): T | undefined {
   return found.value
 }
 
-const replicasOf = (paths: ScalePaths, parent: KubeObject): number | undefined =>
+const replicasOf = (paths: ScalePaths, parent: KubeObject): JsonNumber | undefined =>
   orRefuse(readInteger(parent, paths.specReplicasPath))
 
 /** Throws 500 where no replicas are set, as upstream does. */
@@ -149,7 +150,7 @@ function shownScale(paths: ScalePaths, parent: KubeObject): KubeObject {
   throw internalError(`the spec replicas field ${at} does not exist`)
 }
 
-function scaleOf(paths: ScalePaths, parent: KubeObject, wanted: number): KubeObject {
+function scaleOf(paths: ScalePaths, parent: KubeObject, wanted: JsonNumber): KubeObject {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = parent.metadata
   const { labelSelectorPath } = paths
   const text = labelSelectorPath === undefined ? '' : orRefuse(readText(parent, labelSelectorPath))

@@ -27,6 +27,7 @@ import {
   parseJson,
   parseJsonStrict,
   parseYaml,
+  refuseTooLarge,
   strictDecodingFailure,
   strictDecodingText,
 } from '@podless/apimachinery'
@@ -101,6 +102,9 @@ function shapeCustom(
   return unknown.map(path => `unknown field ${JSON.stringify(path)}`)
 }
 
+/** Only a JSON patch is a list. */
+const JSON_PATCH_VALUE = 'Go struct field jsonPatchOp.value'
+
 /**
  * A patch as JSON, with the keys it says twice unless fieldValidation is Ignore. `prefix` begins the text of a 400.
  */
@@ -111,6 +115,7 @@ export function decodePatch(
 ): { value: JsonValue; strictErrors: readonly string[] } {
   try {
     const parsed = parseJsonStrict(body, { duplicates: validation !== 'Ignore' })
+    refuseTooLarge(parsed, Array.isArray(parsed.value) ? JSON_PATCH_VALUE : undefined)
     return { value: parsed.value, strictErrors: duplicateFieldTexts(parsed) }
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error

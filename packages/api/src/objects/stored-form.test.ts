@@ -3,7 +3,13 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cloneJson, type JsonObject, type JsonValue, type KubeObject } from '@podless/apimachinery'
+import {
+  cloneJson,
+  type JsonObject,
+  type JsonValue,
+  type KubeObject,
+  parseExact,
+} from '@podless/apimachinery'
 import { storedObject } from '@podless/storage'
 import fc from 'fast-check'
 import { CompiledSchemas, resourcesFromCrd } from '../custom/resource-from-crd.ts'
@@ -123,7 +129,7 @@ test('what was valid when it was stored is valid, and the same, when it is read'
         apiVersion: `example.com/${version}`,
         kind: 'Thing',
         metadata: { name: 'thing', uid: 'u' },
-        spec: JSON.parse(sent) as JsonValue,
+        spec: parseExact(sent),
       } as KubeObject
       custom.prune(obj)
       custom.default(obj)
@@ -137,7 +143,7 @@ test('what was valid when it was stored is valid, and the same, when it is read'
       delete read.metadata.resourceVersion
       assert.deepEqual(cloneJson(read), cloneJson(obj))
       assert.deepEqual(
-        JSON.parse(servedBytes(stored, resource).toString()),
+        parseExact(servedBytes(stored, resource).toString()),
         decodeStored(stored, resource),
       )
     }),

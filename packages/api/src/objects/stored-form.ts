@@ -1,7 +1,7 @@
 // An object between its stored form and its served form: storage version on write, served version on read, bytes spliced
 // instead of parsed wherever nothing but the apiVersion differs. Used by write.ts, respond.ts and the controllers.
 
-import { apiVersionOf, assert, cloneJson, type KubeObject } from '@podless/apimachinery'
+import { apiVersionOf, assert, cloneJson, type KubeObject, parseExact } from '@podless/apimachinery'
 import { encodeObject, parseObject, type StoredObject } from '@podless/storage'
 import type { Conversion, Resource } from '../resource.ts'
 import { forget, recall, remember } from './served-memo.ts'
@@ -63,8 +63,8 @@ function storedForm(obj: KubeObject, resource: Resource): KubeObject {
  */
 export function decodeStored(stored: StoredObject, resource: Resource): KubeObject {
   if (isConverted(stored, resource))
-    return JSON.parse(convertedBytes(stored, resource).toString()) as KubeObject
-  const obj = JSON.parse(stored.bytes.toString()) as KubeObject
+    return parseExact(convertedBytes(stored, resource).toString()) as KubeObject
+  const obj = parseExact(stored.bytes.toString()) as KubeObject
   const storedAs = obj.apiVersion
   obj.apiVersion = apiVersionOf(resource.gvr)
   resource.onRead?.(obj, storedAs)

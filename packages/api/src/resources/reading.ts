@@ -1,7 +1,7 @@
 // Reads nested fields of objects whose kind promises a shape: a missing or odd field reads as nothing.
 // Called by strategies and columns of resources/*; calls nothing.
 
-import { isObject, type JsonObject, type JsonValue } from '@podless/apimachinery'
+import { isJsonNumber, isObject, type JsonObject, type JsonValue } from '@podless/apimachinery'
 
 type Path = string | readonly string[]
 
@@ -21,10 +21,10 @@ export function textAt(root: JsonValue | undefined, path: Path): string {
   return typeof value === 'string' ? value : ''
 }
 
-/** A number, or undefined. */
+/** A number, rounded where it is an integer beyond 2^53, or undefined. */
 export function numberAt(root: JsonValue | undefined, path: Path): number | undefined {
   const value = valueAt(root, path)
-  return typeof value === 'number' ? value : undefined
+  return isJsonNumber(value) ? Number(value) : undefined
 }
 
 /** An object, or an empty one that belongs to nobody. */

@@ -2,6 +2,8 @@
 // Called by compile.ts for each variable that is read; calls list-type.ts and time.ts.
 // Ref: apiserver/pkg/cel/common/valuesunstructured.go
 
+import { goTypeName } from '../go-value.ts'
+import { isInt64, isJsonNumber } from '../int64.ts'
 import { equalJson, isObject, type JsonObject, type JsonValue } from '../json.ts'
 import type { SchemaNode } from '../schema/node.ts'
 import { CelType } from './cel-type.ts'
@@ -43,11 +45,9 @@ export function fromSchema(json: JsonValue, node: SchemaNode): CelValue {
     case 'string':
       return typeof json === 'string' ? fromString(json, node) : wrongType('string', json)
     case 'number':
-      return typeof json === 'number' ? json : wrongType('float', json)
+      return isJsonNumber(json) ? Number(json) : wrongType('float', json)
     case 'integer':
-      return typeof json === 'number' && Number.isInteger(json)
-        ? BigInt(json)
-        : wrongType('int', json)
+      return isInt64(json) ? BigInt(json) : wrongType('int', json)
     case 'boolean':
       return typeof json === 'boolean' ? json : wrongType('bool', json)
     default:
@@ -59,25 +59,18 @@ export function fromSchema(json: JsonValue, node: SchemaNode): CelValue {
  * Converts a value of unknown shape: whole numbers are ints, as decoders of Kubernetes read them.
  */
 export function fromJson(json: JsonValue): CelValue {
-  if (typeof json === 'number') return Number.isSafeInteger(json) ? BigInt(json) : json
+  if (typeof json === 'number') return isInt64(json) ? BigInt(json) : json
   if (Array.isArray(json)) return new JsonList(json)
   return isObject(json) ? new JsonMap(json) : json
 }
 
 function wrongType(expected: string, json: JsonValue): CelError {
-  const name = Array.isArray(json) ? '[]interface {}' : GO_NAMES[typeof json]
-  return new CelError(`invalid data, expected ${expected}, got ${name ?? 'float64'}`)
-}
-
-const GO_NAMES: Readonly<Record<string, string>> = {
-  string: 'string',
-  boolean: 'bool',
-  object: 'map[string]interface {}',
+  return new CelError(`invalid data, expected ${expected}, got ${goTypeName(json)}`)
 }
 
 function fromIntOrString(json: JsonValue): CelValue {
   if (typeof json === 'string') return json
-  if (typeof json === 'number' && Number.isInteger(json)) return BigInt(json)
+  if (isInt64(json)) return BigInt(json)
   return new CelError('invalid data, expected XIntOrString value to be either a string or integer')
 }
 

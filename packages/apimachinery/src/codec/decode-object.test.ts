@@ -53,8 +53,12 @@ const REFUSALS: [body: string, message: string][] = [
     'ConfigMap in version "v9" cannot be handled as a ConfigMap: no kind "ConfigMap" is registered for version "v9" in scheme "pkg/api/legacyscheme/scheme.go:30"',
   ],
   [
-    `${HEAD},"metadata":{"generation":9007199254740993}}`,
-    `${CANNOT} json: number 9007199254740993 at metadata.generation is an integer beyond 2^53 that this server cannot keep exactly`,
+    `${HEAD},"metadata":{"generation":9223372036854775808}}`,
+    `${CANNOT} json: cannot unmarshal number 9223372036854775808 into Go struct field ObjectMeta.metadata.generation of type int64`,
+  ],
+  [
+    `${HEAD},"metadata":{"generation":1.0}}`,
+    `${CANNOT} json: cannot unmarshal number 1.0 into Go struct field ObjectMeta.metadata.generation of type int64`,
   ],
 ]
 
@@ -116,13 +120,28 @@ test('decodeObject() types only the metadata of a custom resource', () => {
   )
 })
 
-test('decodeObject() keeps large numbers where both sides hold a double', () => {
+test('decodeObject() keeps an int64 as it is, and rounds it where the field is a float64', () => {
   const body = (schema: string) =>
     `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","spec":{"versions":[{"schema":{"openAPIV3Schema":${schema}}}]}}`
   const gvk = { group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition' }
   const options = { ...BUILTIN, gvk }
-  assert.equal(refusalOf(body('{"items":{"maximum":9223372036854775807}}'), options), 'accepted')
-  assert.match(refusalOf(body('{"default":9223372036854775807}'), options), /beyond 2\^53/)
+  const schemaOf = (text: string): string => {
+    const { object } = decodeObject(Buffer.from(body(text)), options)
+    return /"openAPIV3Schema":(.*?)\}\}\]/.exec(JSON.stringify(object))?.[1] ?? ''
+  }
+  assert.equal(
+    schemaOf('{"maximum":9223372036854775807,"default":9223372036854775807}'),
+    '{"default":9223372036854775807,"maximum":9223372036854776000}',
+  )
+  const refused = 'CustomResourceDefinition in version "v1" cannot be handled as a'
+  assert.equal(
+    refusalOf(body('{"default":[1e400]}'), options),
+    `${refused} CustomResourceDefinition: json: cannot unmarshal number 1e400 into Go value of type float64`,
+  )
+  assert.equal(
+    refusalOf(body('{"maximum":1e400}'), options),
+    `${refused} CustomResourceDefinition: json: cannot unmarshal number 1e400 into Go struct field JSONSchemaProps.spec.versions.schema.openAPIV3Schema.maximum of type float64`,
+  )
 })
 
 test('decodeObject() refuses a built-in of another version than the endpoint serves', () => {

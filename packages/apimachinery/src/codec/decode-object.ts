@@ -5,10 +5,10 @@
 import { apiVersionOf, type GroupVersionKind, parseApiVersion } from '../gvk.ts'
 import { isObject, type JsonObject, type JsonValue } from '../json.ts'
 import type { KubeObject } from '../meta.ts'
+import { goJsonType } from '../patch/go-json-type.ts'
 import type { SchemaNode } from '../schema/node.ts'
 import { badRequest, type StatusError } from '../status.ts'
 import { DecodeError, quoteGo } from './decode-error.ts'
-import { checkExactIntegers, isStrictPath } from './exact-integers.ts'
 import { optionKinds } from './field-data.ts'
 import { builtinSchema } from './field-table.ts'
 import {
@@ -17,10 +17,11 @@ import {
   NESTING_MAX,
   type ParsedJson,
   parseJsonStrict,
+  refuseTooLarge,
 } from './json.ts'
 import type { MediaFormat } from './media-type.ts'
 import { decodeProtobuf } from './protobuf.ts'
-import { inDocumentOrder } from './strict-order.ts'
+import { inDocumentOrder, isStrictPath } from './strict-order.ts'
 import { decodeObjectMeta, decodeTyped } from './typed.ts'
 import { parseYaml } from './yaml.ts'
 
@@ -94,7 +95,7 @@ function sentKind(value: JsonValue, body: Uint8Array, options: DecodeOptions): G
   const root = value === null ? {} : value
   if (!isObject(root)) {
     throw new DecodeError(
-      `couldn't get version/kind; json parse error: json: cannot unmarshal ${describe(root)} into Go value of type ${TYPE_META_GO_TYPE}`,
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${goJsonType(root)} into Go value of type ${TYPE_META_GO_TYPE}`,
     )
   }
   const apiVersion = typeMetaString(root, 'apiVersion')
@@ -114,7 +115,7 @@ function typeMetaString(root: JsonObject, key: 'apiVersion' | 'kind'): string {
   const value = root[key] ?? ''
   if (typeof value === 'string') return value
   throw new DecodeError(
-    `couldn't get version/kind; json parse error: json: cannot unmarshal ${describe(value)} into Go struct field .${key} of type string`,
+    `couldn't get version/kind; json parse error: json: cannot unmarshal ${goJsonType(value)} into Go struct field .${key} of type string`,
   )
 }
 
@@ -133,8 +134,7 @@ function decodeBuiltin(
   options: DecodeOptions,
 ): DecodedObject {
   const { schema, apiVersion } = schemaOf(sent)
-  checkExactIntegers(parsed.inexactIntegers, schema)
-  const { object: fields, unknownFields } = decodeTyped(parsed.value, schema)
+  const { object: fields, unknownFields } = decodeTyped(parsed.value, schema, parsed)
   checkKind(sent, options.gvk)
   checkVersion(sent, options.gvk)
   const typed: JsonObject = { ...fields, apiVersion, kind: sent.kind }
@@ -183,8 +183,8 @@ function decodeCustom(
   sent: GroupVersionKind,
   options: DecodeOptions,
 ): DecodedObject {
+  refuseTooLarge(parsed)
   const root: JsonObject = isObject(parsed.value) ? { ...parsed.value } : {}
-  checkExactIntegers(parsed.inexactIntegers, undefined)
   let unknown: readonly string[] = []
   if (root.metadata !== undefined) {
     const { object, unknownFields } = decodeObjectMeta(root.metadata)
@@ -251,10 +251,4 @@ function summary(body: Uint8Array): string {
   const head = Buffer.from(body.subarray(0, SUMMARY_BYTES))
   const text = body[0] === 0x7b ? head.toString() : head.toString('hex')
   return body.length > SUMMARY_BYTES ? `${text} ...` : text
-}
-
-function describe(value: JsonValue): string {
-  if (Array.isArray(value)) return 'array'
-  if (isObject(value)) return 'object'
-  return typeof value === 'boolean' ? 'bool' : typeof value
 }

@@ -1,20 +1,26 @@
 // A careful second reading of JSON text, run only where JSON.parse cannot help: to find Go's words for a syntax error,
-// duplicate keys, or integers that a double cannot hold. Called by json.ts.
+// duplicate keys, or numbers of which a value does not tell how they were written. Called by json.ts.
 // Ref: sigs.k8s.io/json internal/golang/encoding/json/scanner.go (states and messages)
 
+import { isInt64Literal } from '../int64.ts'
 import { DecodeError, quoteGo } from './decode-error.ts'
 
 export interface Findings {
   /** Paths of the keys that occur more than once in their object, each once, at most 100. */
   readonly duplicates: readonly (readonly (string | number)[])[]
-  /** Integers within int64 that would change their value as a double. */
-  readonly inexactIntegers: readonly InexactInteger[]
+  /** Numbers that are no int64 but look like one, or are otherwise not written as their value would be; at most 100. */
+  readonly literals: readonly NumberLiteral[]
+  /** The first number that no float64 can hold. */
+  readonly tooLarge?: string
 }
 
-export interface InexactInteger {
+/** A number as it was written: `1.0`, `1e3`, `9223372036854775808`. */
+export interface NumberLiteral {
   readonly path: readonly (string | number)[]
   readonly text: string
 }
+
+export const NO_FINDINGS: Findings = { duplicates: [], literals: [] }
 
 const STRICT_ERRORS_MAX = 100
 const QUOTE = 0x22
@@ -25,8 +31,8 @@ const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
 const COMMA = 0x2c
 const COLON = 0x3a
-const INT64_MAX = 2n ** 63n - 1n
-const INT64_MIN = -(2n ** 63n)
+/** An integer with fewer digits is within int64. */
+const INT64_DIGITS = 19
 
 type KeyVisitor = (path: readonly (string | number)[]) => void
 
@@ -47,7 +53,8 @@ class Scanner {
   private position = 0
   private readonly frames: Frame[] = []
   private readonly duplicates = new Map<string, readonly (string | number)[]>()
-  private readonly inexactIntegers: InexactInteger[] = []
+  private readonly literals: NumberLiteral[] = []
+  private tooLarge: string | undefined
   private readonly bytes: Buffer
   private readonly depthMax: number
   private readonly onKey: KeyVisitor | undefined
@@ -64,7 +71,9 @@ class Scanner {
     while (this.frames.length > 0) descended = this.step(descended)
     this.skipSpace()
     if (this.position < this.bytes.length) this.fail('after top-level value')
-    return { duplicates: [...this.duplicates.values()], inexactIntegers: this.inexactIntegers }
+    const { literals, tooLarge } = this
+    const duplicates = [...this.duplicates.values()]
+    return { duplicates, literals, ...(tooLarge === undefined ? {} : { tooLarge }) }
   }
 
   /** Continues the innermost container; true when it went one deeper. */
@@ -163,19 +172,21 @@ class Scanner {
       if (!isDigit(this.bytes[this.position])) this.fail('in exponent of numeric literal')
       this.digits()
     }
-    if (isInteger && this.position - start >= 16) this.checkInteger(start)
+    if (!isInteger || this.position - start >= INT64_DIGITS) this.noteLiteral(start)
   }
 
   private digits(): void {
     while (isDigit(this.bytes[this.position])) this.position++
   }
 
-  private checkInteger(start: number): void {
+  private noteLiteral(start: number): void {
     const text = this.bytes.toString('latin1', start, this.position)
-    if (text.length > 20 || String(Number(text)) === text) return
-    const exact = BigInt(text)
-    if (exact > INT64_MAX || exact < INT64_MIN) return
-    this.inexactIntegers.push({ path: this.frames.map(frame => frame.key), text })
+    if (isInt64Literal(text)) return
+    const value = Number(text)
+    if (!Number.isFinite(value)) this.tooLarge ??= text
+    if (String(value) === text && !Number.isInteger(value)) return
+    if (this.literals.length >= STRICT_ERRORS_MAX) return
+    this.literals.push({ path: this.frames.map(frame => frame.key), text })
   }
 
   private string(): string {

@@ -3,9 +3,10 @@
 // Ref: sigs.k8s.io/json json.go
 
 import { isUtf8 } from 'node:buffer'
+import { parseExact } from '../int64.ts'
 import { isObject, type JsonObject, type JsonValue, setOwn } from '../json.ts'
-import { quoteGo } from './decode-error.ts'
-import { type Findings, formatPath, scanJson } from './json-scanner.ts'
+import { DecodeError, quoteGo } from './decode-error.ts'
+import { type Findings, formatPath, NO_FINDINGS, scanJson } from './json-scanner.ts'
 
 /**
  * How deep objects and arrays may nest. Upstream stops at 10,000; here the walkers of schemas, patches and CEL recurse,
@@ -16,33 +17,48 @@ export const NESTING_MAX = 1_000
 /** Every level of valid nesting takes two bytes, so a shorter text cannot exceed the limit. */
 const SHALLOW_BYTES = NESTING_MAX * 2
 const LONE_SURROGATE_ESCAPE = /\\u[dD][89abAB][0-9a-fA-F]{2}|\\u[dD][c-fC-F][0-9a-fA-F]{2}/
-const LONG_INTEGER = /[0-9]{16}/
+/** Whether text may hold a number that Findings tells of. */
+const UNUSUAL_NUMBER = /[0-9][.eE][0-9+-]|[0-9]{19}/
 
 export interface ParsedJson extends Findings {
   readonly value: JsonValue
 }
 
 /**
- * Parses JSON. Invalid UTF-8 and lone surrogates become U+FFFD; the last of duplicate keys wins.
- * Throws DecodeError with Go's text on a syntax error, trailing data, or nesting over NESTING_MAX.
+ * Parses JSON. Invalid UTF-8 and lone surrogates become U+FFFD; the last of duplicate keys wins. Every int64 is exact.
+ * Throws DecodeError with Go's text on a syntax error, trailing data, nesting over NESTING_MAX, or a number too large.
  */
 export function parseJson(bytes: Uint8Array | string): JsonValue {
-  return parse(bytes).value
+  const { value, buffer } = parse(bytes)
+  if (!isFiniteJson(value)) refuseTooLarge(scanJson(buffer, NESTING_MAX))
+  return value
+}
+
+/** Throws DecodeError for a number that no float64 holds, unless the text has none. */
+export function refuseTooLarge({ tooLarge }: Pick<Findings, 'tooLarge'>, into = 'Go value'): void {
+  if (tooLarge === undefined) return
+  throw new DecodeError(`json: cannot unmarshal number ${tooLarge} into ${into} of type float64`)
+}
+
+/** False when a number somewhere in the value was too large for a float64. */
+export function isFiniteJson(value: JsonValue): boolean {
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value !== 'object' || value === null) return true
+  return Object.values(value).every(item => item === undefined || isFiniteJson(item))
 }
 
 /**
  * As parseJson, and reports what decoding must know besides: duplicate keys (only when asked for, as it costs a
- * second reading) and integers within int64 that a JavaScript number cannot hold exactly. Their values are rounded;
- * decodeObject refuses them unless they land in a floating point field.
+ * second reading) and how unusual numbers were written. One that is too large becomes an infinity: it depends on where
+ * it is whether and how it is refused.
  */
 export function parseJsonStrict(
   bytes: Uint8Array | string,
   options: { duplicates: boolean },
 ): ParsedJson {
   const { value, text, buffer } = parse(bytes)
-  const none: Findings = { duplicates: [], inexactIntegers: [] }
-  const findings =
-    options.duplicates || LONG_INTEGER.test(text) ? scanJson(buffer, NESTING_MAX) : none
+  const isScanned = options.duplicates || UNUSUAL_NUMBER.test(text)
+  const findings = isScanned ? scanJson(buffer, NESTING_MAX) : NO_FINDINGS
   return { value, ...findings, duplicates: options.duplicates ? findings.duplicates : [] }
 }
 
@@ -59,7 +75,7 @@ function parse(bytes: Uint8Array | string): { value: JsonValue; text: string; bu
   const text = isUtf8(buffer) ? buffer.toString() : decodeLossy(buffer)
   let value: JsonValue
   try {
-    value = JSON.parse(text) as JsonValue
+    value = parseExact(text)
   } catch (cause) {
     scanJson(buffer, NESTING_MAX)
     throw cause // Only when the two readings disagree, which is a bug.

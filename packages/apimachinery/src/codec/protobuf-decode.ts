@@ -1,6 +1,7 @@
 // Protobuf messages to JSON values, driven by the field table. What comes out still needs decodeTyped, which drops and
 // adds fields as JSON has them. Called by protobuf.ts. Ref: k8s.io/api */generated.pb.go
 
+import type { JsonNumber } from '../int64.ts'
 import { type JsonObject, type JsonValue, setOwn } from '../json.ts'
 import { DecodeError } from './decode-error.ts'
 import {
@@ -150,10 +151,10 @@ function readInstant(reader: Reader): Instant {
   let nanos = 0
   readParts(reader, {
     1: part => {
-      seconds = part.int()
+      seconds = Number(part.int())
     },
     2: part => {
-      nanos = part.int()
+      nanos = Number(part.int())
     },
   })
   return { seconds, nanos }
@@ -194,7 +195,7 @@ const SPECIAL_READERS: Record<SpecialName, (reader: Reader) => JsonValue> = {
     return isZeroTime(time) ? null : formatMicroTime(time)
   },
   Duration: reader => {
-    let nanos = 0
+    let nanos: JsonNumber = 0
     readParts(reader, {
       1: part => {
         nanos = part.int()
@@ -205,7 +206,7 @@ const SPECIAL_READERS: Record<SpecialName, (reader: Reader) => JsonValue> = {
   Quantity: reader => readText(reader) || '0',
   IntOrString: reader => {
     let isText = false
-    let int = 0
+    let int: JsonNumber = 0
     let text = ''
     readParts(reader, {
       1: part => {

@@ -93,7 +93,7 @@ function writeScalar(
     writer.double(Number(value ?? 0))
     writer.tag(number, FIXED64)
   } else {
-    writer.varint(Number(value ?? 0))
+    writer.varint(typeof value === 'bigint' ? value : Number(value ?? 0))
     writer.tag(number, VARINT)
   }
 }
@@ -136,7 +136,7 @@ const SPECIAL_WRITERS: Record<SpecialName, SpecialWriter> = {
     writeInstant(writer, time, time.nanos)
   },
   Duration: (writer, value) => {
-    writer.varint(Number(value ?? 0))
+    writer.varint(typeof value === 'bigint' ? value : Number(value ?? 0))
     writer.tag(1, VARINT)
   },
   Quantity: (writer, value) => writeText(writer, 1, String(value ?? '0')),

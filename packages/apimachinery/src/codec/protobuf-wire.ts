@@ -1,5 +1,6 @@
 // Protobuf's wire format: varints, lengths, tags. Called by protobuf-encode.ts and protobuf-decode.ts.
 
+import { type JsonNumber, jsonInteger } from '../int64.ts'
 import { DecodeError } from './decode-error.ts'
 import { NESTING_MAX } from './json.ts'
 
@@ -42,9 +43,9 @@ export class ReverseWriter {
     this.buffer[at] = value
   }
 
-  /** An integer of at most 53 bits; a negative one takes ten bytes, as in any 64-bit field. */
-  varint(value: number): void {
-    if (value < 0) {
+  /** An integer of at most 64 bits; a negative one takes ten bytes, as in any 64-bit field. */
+  varint(value: JsonNumber): void {
+    if (typeof value === 'bigint' || value < 0) {
       this.bigVarint(BigInt.asUintN(64, BigInt(value)))
       return
     }
@@ -116,7 +117,7 @@ export class Reader {
     return { field, wireType: tag % 8 }
   }
 
-  /** An unsigned varint, exact up to 2^53 and rounded above: use `int` where the value counts. */
+  /** An unsigned varint, exact up to 2^53 and rounded above: `int` is exact. */
   varint(): number {
     let value = 0
     let scale = 1
@@ -128,18 +129,14 @@ export class Reader {
     throw new DecodeError('proto: integer overflow')
   }
 
-  /** A signed integer of 64 bits. Throws DecodeError for one that a number cannot hold exactly. */
-  int(): number {
+  /** A signed integer of 64 bits. Throws DecodeError for more. */
+  int(): JsonNumber {
     let value = 0n
     for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = this.byte()
       value |= BigInt(byte & 0x7f) << shift
       if (byte >= 0x80) continue
-      const signed = BigInt.asIntN(64, value)
-      if (BigInt(Number(signed)) === signed) return Number(signed)
-      throw new DecodeError(
-        `integer ${signed} is beyond 2^53, which this server cannot keep exactly`,
-      )
+      return jsonInteger(BigInt.asIntN(64, value))
     }
     throw new DecodeError('proto: integer overflow')
   }

@@ -2,6 +2,7 @@
 // Called by decode-object.ts when there are both unknown and duplicate fields; reads the text once more.
 // Ref: sigs.k8s.io/json internal/golang/encoding/json/kubernetes_patch.go
 
+import type { SchemaNode } from '../schema/node.ts'
 import { quoteGo } from './decode-error.ts'
 import { formatPath, scanJson } from './json-scanner.ts'
 
@@ -24,4 +25,18 @@ export function inDocumentOrder(
     if (expected.delete(text)) ordered.push(text)
   })
   return [...ordered, ...expected]
+}
+
+/** True when strict decoding looks at this path: not below an unknown field or a type that decodes itself. */
+export function isStrictPath(path: readonly (string | number)[], root: SchemaNode): boolean {
+  let node: SchemaNode = root
+  for (const step of path) {
+    const next =
+      typeof step === 'number'
+        ? node.items
+        : (node.properties?.get(step) ?? node.additionalProperties)
+    if (next === undefined) return false
+    node = next
+  }
+  return true
 }

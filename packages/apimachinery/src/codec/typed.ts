@@ -2,14 +2,17 @@
 // empty fields vanish or appear, quantities and times take their canonical form. Called by decode-object.ts and patch.
 // Ref: sigs.k8s.io/json (decoding), encoding/json (omitempty)
 
+import { isJsonInteger, isJsonNumber, type JsonNumber } from '../int64.ts'
 import { isObject, type JsonObject, type JsonValue, setOwn } from '../json.ts'
+import { goJsonType } from '../patch/go-json-type.ts'
 import { parseQuantity } from '../quantity.ts'
 import type { SchemaNode } from '../schema/node.ts'
 import { canonicalBase64 } from './base64.ts'
 import { DecodeError, quoteGo } from './decode-error.ts'
 import { inliningOf, jsonSchemaPropsSchema, objectMetaSchema } from './field-table.ts'
 import { formatMicroTime, formatTime, isZeroTime, parseMicroTime, parseTime } from './go-time.ts'
-import { formatPath } from './json-scanner.ts'
+import { isFiniteJson, refuseTooLarge } from './json.ts'
+import { type Findings, formatPath, NO_FINDINGS } from './json-scanner.ts'
 
 export interface TypedObject {
   /** A new object; its fields stand in the type's order, apiVersion and kind first. */
@@ -22,10 +25,15 @@ const UNKNOWN_FIELDS_MAX = 100
 
 /**
  * Decodes and encodes as the Go type of `schema` (from builtinSchema). Null decodes to the empty object.
+ * `findings` tell how numbers were written, where that is known: 1.0 is no integer to Go.
  * Throws DecodeError with Go's text: `json: cannot unmarshal array into Go struct field ConfigMap.data of type ...`.
  */
-export function decodeTyped(value: JsonValue, schema: SchemaNode): TypedObject {
-  const decoder = new Decoder()
+export function decodeTyped(
+  value: JsonValue,
+  schema: SchemaNode,
+  findings: Findings = NO_FINDINGS,
+): TypedObject {
+  const decoder = new Decoder([], findings)
   const object = decoder.run(value, schema)
   return { object: isObject(object) ? object : {}, unknownFields: [...decoder.unknown.keys()] }
 }
@@ -35,7 +43,7 @@ export function decodeTyped(value: JsonValue, schema: SchemaNode): TypedObject {
  * Paths of unknown fields begin with `metadata.`. Throws DecodeError.
  */
 export function decodeObjectMeta(metadata: JsonValue): TypedObject {
-  const decoder = new Decoder(['metadata'])
+  const decoder = new Decoder(['metadata'], NO_FINDINGS)
   const object = decoder.run(metadata, objectMetaSchema())
   return { object: isObject(object) ? object : {}, unknownFields: [...decoder.unknown.keys()] }
 }
@@ -104,8 +112,8 @@ const SPECIAL_DECODERS: ReadonlyMap<string, SpecialDecoder> = new Map<string, Sp
   ],
   [
     'resource.Quantity',
-    (_decoder, value) => {
-      const text = typeof value === 'string' ? value : JSON.stringify(value)
+    (decoder, value) => {
+      const text = typeof value === 'string' ? value : decoder.literal(value)
       const parsed = parseQuantity(text.trim())
       if (!parsed.ok) throw new DecodeError(parsed.error)
       return parsed.text
@@ -115,10 +123,10 @@ const SPECIAL_DECODERS: ReadonlyMap<string, SpecialDecoder> = new Map<string, Sp
     'intstr.IntOrString',
     (decoder, value) => (typeof value === 'string' ? value : decoder.specialInt32(value)),
   ],
-  ['runtime.RawExtension', (_decoder, value) => value],
-  ['v1.FieldsV1', (_decoder, value) => value],
-  ['v1.JSON', (_decoder, value) => value],
-  ['interface {}', (_decoder, value) => value],
+  ['runtime.RawExtension', (decoder, value) => decoder.any(value)],
+  ['v1.FieldsV1', (decoder, value) => decoder.any(value)],
+  ['v1.JSON', (decoder, value) => decoder.any(value)],
+  ['interface {}', (decoder, value) => decoder.any(value)],
   [
     'v1.JSONSchemaPropsOrBool',
     (decoder, value) => {
@@ -155,8 +163,13 @@ class Decoder {
   /** Inside a type that decodes itself, strictness ends. */
   private lenient = false
 
-  constructor(path: string[] = []) {
+  private readonly findings: Findings
+  private readonly literals: ReadonlyMap<string, string>
+
+  constructor(path: string[], findings: Findings) {
     this.path = path
+    this.findings = findings
+    this.literals = new Map(findings.literals.map(({ path: at, text }) => [formatPath(at), text]))
   }
 
   run(value: JsonValue, schema: SchemaNode): JsonValue {
@@ -175,7 +188,7 @@ class Decoder {
       return this.map(value, node)
     }
     if (typeof value === 'string') return this.string(value, node)
-    if (typeof value === 'number') return this.number(value, node)
+    if (isJsonNumber(value)) return this.number(value, node)
     return typeof value === 'boolean' && node.type === 'boolean' ? value : this.wrong('bool', node)
   }
 
@@ -244,12 +257,36 @@ class Decoder {
     }
   }
 
-  private number(value: number, node: SchemaNode): JsonValue {
-    if (node.type === 'number') return value
-    if (node.type !== 'integer') return this.wrong('number', node)
-    const limit = node.format === 'int32' ? 2 ** 31 : 2 ** 63
-    const fits = Number.isInteger(value) && value < limit && value >= -limit
-    return fits ? value : this.wrong(`number ${value}`, node)
+  private number(value: JsonNumber, node: SchemaNode): JsonValue {
+    if (node.type !== 'number' && node.type !== 'integer') return this.wrong('number', node)
+    if (node.type === 'number') {
+      const rounded = Number(value)
+      return Number.isFinite(rounded) ? rounded : this.wrong(`number ${this.literal(value)}`, node)
+    }
+    const fits = this.isInteger(value, node.format === 'int32' ? 32 : 64)
+    return fits ? value : this.wrong(`number ${this.literal(value)}`, node)
+  }
+
+  /** Whether Go reads the number here into an integer of so many bits. */
+  private isInteger(value: JsonNumber, bits: number): boolean {
+    if (!isJsonInteger(value) || this.writtenHere() !== undefined) return false
+    const limit = 2 ** (bits - 1)
+    return typeof value === 'bigint' ? bits === 64 : value < limit && value >= -limit
+  }
+
+  private writtenHere(): string | undefined {
+    return this.literals.size === 0 ? undefined : this.literals.get(formatPath(this.path))
+  }
+
+  /** The number here as it was written. */
+  literal(value: JsonValue): string {
+    return this.writtenHere() ?? JSON.stringify(value)
+  }
+
+  /** A value of any type, which holds no number that is too large. */
+  any(value: JsonValue): JsonValue {
+    if (this.findings.tooLarge !== undefined && !isFiniteJson(value)) refuseTooLarge(this.findings)
+    return value
   }
 
   private wrong(value: string, node: SchemaNode): JsonValue {
@@ -274,14 +311,13 @@ class Decoder {
   specialString(value: JsonValue): string {
     if (typeof value === 'string') return value
     if (value === null) return ''
-    throw this.typeError(describe(value), 'string')
+    throw this.typeError(goJsonType(value), 'string')
   }
 
-  specialInt32(value: JsonValue): number {
-    if (typeof value !== 'number') throw this.typeError(describe(value), 'int32')
-    const fits = Number.isInteger(value) && value < 2 ** 31 && value >= -(2 ** 31)
-    if (!fits) throw this.typeError(`number ${value}`, 'int32')
-    return value
+  specialInt32(value: JsonValue): JsonNumber {
+    if (!isJsonNumber(value)) throw this.typeError(goJsonType(value), 'int32')
+    if (this.isInteger(value, 32)) return value
+    throw this.typeError(`number ${this.literal(value)}`, 'int32')
   }
 
   /** A type that decodes a part of itself with a decoder of its own, which is not strict and whose errors are final. */
@@ -300,10 +336,4 @@ class Decoder {
 function nameOf(node: SchemaNode): string {
   const goType = node.goType ?? ''
   return goType.slice(goType.lastIndexOf('.') + 1)
-}
-
-function describe(value: JsonValue): string {
-  if (Array.isArray(value)) return 'array'
-  if (isObject(value)) return 'object'
-  return typeof value === 'boolean' ? 'bool' : typeof value
 }

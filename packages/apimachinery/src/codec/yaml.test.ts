@@ -83,10 +83,19 @@ test('parseYaml() refuses aliases that multiply a document', () => {
   assert.equal(errorOf(lines.join('\n')), 'yaml: document contains excessive aliasing')
 })
 
-test('parseYaml() reports integers that a double cannot hold', () => {
-  assert.deepEqual(read('a:\n- 9007199254740993\n').inexactIntegers, [
-    { path: ['a', 0], text: '9007199254740993' },
-  ])
+test('parseYaml() keeps int64, and makes floats of larger integers', () => {
+  const text = '[9007199254740993, -0x8000000000000000, 9223372036854775808, 18446744073709551616]'
+  assert.deepEqual(read(text).value, [9007199254740993n, -(2n ** 63n), 2 ** 63, 2 ** 64])
+  // A float becomes JSON on its way, where it is an integer like any other.
+  assert.deepEqual(read('[1e18, 1.0, 1e400]').value, [1000000000000000000n, 1, '1e400'])
+})
+
+test('encodeYaml() writes numbers as go-yaml does', () => {
+  const numbers = [9007199254740993n, 2 ** 63, -(2 ** 63), 2 ** 64, 1e21, 1234567.5, 0.5, -3]
+  assert.equal(
+    encodeYaml({ numbers }),
+    'numbers:\n- 9007199254740993\n- 9223372036854776000\n- -9.223372036854776e+18\n- 1.8446744073709552e+19\n- 1e+21\n- 1.2345675e+06\n- 0.5\n- -3\n',
+  )
 })
 
 test('encodeYaml() sorts keys, keeps lists at the level of their key and quotes what would change', () => {

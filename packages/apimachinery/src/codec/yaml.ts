@@ -2,11 +2,21 @@
 // decided here, as Kubernetes reads YAML 1.1. Called by decode-object.ts, patch bodies and the writing of answers.
 // Ref: sigs.k8s.io/yaml yaml.go, go.yaml.in/yaml/v2 decode.go
 
-import { dump, EVENT_ID, type Event, getScalarValue, parseEvents, YAMLException } from 'js-yaml'
+import {
+  DUMP_SCHEMA,
+  dump,
+  EVENT_ID,
+  type Event,
+  getScalarValue,
+  parseEvents,
+  YAMLException,
+} from 'js-yaml'
+import { formatGoFloat } from '../go-float.ts'
+import { isInt64Literal, jsonInteger } from '../int64.ts'
 import { cloneJson, isObject, type JsonObject, type JsonValue, setOwn } from '../json.ts'
 import { DecodeError, quoteGo } from './decode-error.ts'
 import { NESTING_MAX, type ParsedJson } from './json.ts'
-import type { InexactInteger } from './json-scanner.ts'
+import { NO_FINDINGS } from './json-scanner.ts'
 import { keyText, type ScalarValue, scalarValue } from './yaml-scalar.ts'
 
 export interface ParsedYaml extends ParsedJson {
@@ -25,17 +35,36 @@ export function parseYaml(bytes: Uint8Array | string, options: { strict: boolean
   const errors = options.strict ? composer.duplicates : []
   return {
     value,
-    duplicates: [],
-    inexactIntegers: composer.inexactIntegers,
+    ...NO_FINDINGS,
     ...(errors.length === 0
       ? {}
       : { yamlError: `yaml: unmarshal errors:\n  ${errors.join('\n  ')}` }),
   }
 }
 
+const INTEGER_TAG = 'tag:yaml.org,2002:int'
+const FLOAT_TAG = 'tag:yaml.org,2002:float'
+
+/** go-yaml reads integers as far as 64 bits go, with or without a sign, and writes all other numbers as floats. */
+function isYamlInteger(value: unknown): boolean {
+  if (typeof value === 'bigint') return true
+  return Number.isInteger(value) && Number(value) < 2 ** 64 && Number(value) > -(2 ** 63)
+}
+
+const GO_NUMBERS = DUMP_SCHEMA.withTags(
+  ...DUMP_SCHEMA.tags.map(tag => {
+    if (tag.nodeKind !== 'scalar') return tag
+    if (tag.tagName === INTEGER_TAG) return { ...tag, identify: isYamlInteger, represent: String }
+    if (tag.tagName !== FLOAT_TAG) return tag
+    const identify = (value: unknown): boolean => typeof value === 'number' && !isYamlInteger(value)
+    return { ...tag, identify, represent: formatGoFloat }
+  }),
+)
+
 /** Writes YAML with sorted keys and lists at the level of their key, as kubectl's users know it. */
 export function encodeYaml(value: JsonValue): string {
   return dump(value, {
+    schema: GO_NUMBERS,
     sortKeys: true,
     seqNoIndent: true,
     lineWidth: -1,
@@ -107,9 +136,7 @@ function aliasRatioMax(nodes: number): number {
 /** Builds values from events. Recursion is bounded by the parser's depth limit. */
 class Composer {
   readonly duplicates: string[] = []
-  readonly inexactIntegers: InexactInteger[] = []
   private readonly anchors = new Map<string, Anchored | 'open'>()
-  private readonly path: (string | number)[] = []
   private at = 0
   private nodeCount = 0
   private aliasCount = 0
@@ -145,7 +172,7 @@ class Composer {
     if (event.type === EVENT_ID.ALIAS) return this.alias(event)
     this.nodeCount++
     if (event.type === EVENT_ID.SCALAR) {
-      const value = this.json(this.scalar(event))
+      const value = json(this.scalar(event))
       return this.anchor(event, value, this.nodeCount - 1)
     }
     if (event.type !== EVENT_ID.SEQUENCE && event.type !== EVENT_ID.MAPPING) {
@@ -188,9 +215,7 @@ class Composer {
   private sequence(): JsonValue[] {
     const items: JsonValue[] = []
     while (!this.atPop()) {
-      this.path.push(items.length)
       items.push(this.node())
-      this.path.pop()
     }
     return items
   }
@@ -208,9 +233,7 @@ class Composer {
       const scalar = this.scalar(event)
       const key = keyText(scalar)
       if (Object.hasOwn(out, key)) this.addDuplicate(event.valueStart, scalar)
-      this.path.push(key)
       setOwn(out, key, this.node())
-      this.path.pop()
     }
     return sortKeys(out)
   }
@@ -245,18 +268,17 @@ class Composer {
     return scalarValue(getScalarValue(this.text, event), event.style !== 1, tag)
   }
 
-  private json(value: ScalarValue): JsonValue {
-    if (typeof value !== 'bigint') return value
-    const rounded = Number(value)
-    if (String(rounded) !== String(value) && value < 2n ** 63n) {
-      this.inexactIntegers.push({ path: [...this.path], text: String(value) })
-    }
-    return rounded
-  }
-
   private slice(start: number, end: number): string {
     return start < 0 ? '' : this.text.slice(start, end)
   }
+}
+
+function json(value: ScalarValue): JsonValue {
+  if (typeof value === 'bigint') return jsonInteger(value)
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
+  // Upstream it becomes JSON next, and a float without fraction is written as an integer there.
+  const text = String(value)
+  return isInt64Literal(text) ? jsonInteger(BigInt(text)) : value
 }
 
 /** YAML becomes JSON through a Go map, which has its keys in order: what is wrong first is found first. */

@@ -2,6 +2,8 @@
 // shared: the operations return new sets and reuse unchanged subtrees. Called by the walkers and by
 // apply.ts; calls path-element.ts. Ref: structured-merge-diff/fieldpath/{set,serialize}.go
 
+import { formatGoFloat } from '../go-float.ts'
+import type { JsonNumber } from '../int64.ts'
 import { isObject, type JsonObject, setOwn } from '../json.ts'
 import {
   FieldsFormatError,
@@ -162,8 +164,11 @@ export const EMPTY_SET = new FieldSet()
 
 /** A path as conflicts print it: `.spec.ports[name="h"].port`. */
 export function printPath(path: readonly PathElement[]): string {
-  return path.map(printElement).join('')
+  return path.map(element => printElement(element, printFloat)).join('')
 }
+
+/** Upstream reads the numbers of the fields that others own as float64. */
+const printFloat = (value: JsonNumber): string => formatGoFloat(Number(value))
 
 function keep(
   nodes: Map<PathElement, FieldNode>,

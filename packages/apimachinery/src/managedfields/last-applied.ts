@@ -2,6 +2,7 @@
 // and keeping it current. Called by apply.ts; calls typed.ts. Ref:
 // apimachinery/pkg/util/managedfields/internal/lastapplied{,manager,updater}.go
 
+import { parseExact } from '../int64.ts'
 import { isObject, type JsonObject, type JsonValue } from '../json.ts'
 import { compareTyped } from './compare.ts'
 import type { FieldSet } from './field-set.ts'
@@ -29,7 +30,7 @@ export function allowedByLastApplied(
   const text = metadataOf(live).annotations?.[LAST_APPLIED]
   if (text === undefined || text === '') return undefined
   try {
-    const applied = JSON.parse(text) as JsonValue
+    const applied = parseExact(text)
     if (!isObject(applied) || applied.apiVersion !== apiVersion) return undefined
     validateTyped(live, type, { allowDuplicates: false })
     validateTyped(applied, type, { allowDuplicates: false })

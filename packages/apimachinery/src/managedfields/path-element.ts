@@ -2,6 +2,7 @@
 // canonical: equal elements are equal strings. Called by field-set.ts and the walkers; calls json.ts.
 // Ref: structured-merge-diff/fieldpath/{element,serialize-pe}.go, value/value.go
 
+import { isJsonNumber, type JsonNumber, parseExact } from '../int64.ts'
 import { isObject, type JsonObject, type JsonValue } from '../json.ts'
 
 /** A canonical path element. */
@@ -58,18 +59,20 @@ export function parseElement(text: string): PathElement | undefined {
   }
 }
 
-/** The element as conflicts print it: `.name`, `[port=80,protocol="TCP"]`, `[="x"]`, `[0]`. */
-export function printElement(element: PathElement): string {
+type PrintNumber = (value: JsonNumber) => string
+
+/** The element as messages print it: `.name`, `[port=80,protocol="TCP"]`, `[="x"]`, `[0]`. */
+export function printElement(element: PathElement, printNumber: PrintNumber = String): string {
   const body = element.slice(2)
   switch (element[0]) {
     case 'f':
       return `.${body}`
     case 'k': {
       const fields = entriesOf(parseJson(element) as JsonObject)
-      return `[${fields.map(([name, value]) => `${name}=${printValue(value)}`).join(',')}]`
+      return `[${fields.map(([name, value]) => `${name}=${printValue(value, printNumber)}`).join(',')}]`
     }
     case 'v':
-      return `[=${printValue(parseJson(element))}]`
+      return `[=${printValue(parseJson(element), printNumber)}]`
     default:
       return `[${body}]`
   }
@@ -103,19 +106,23 @@ function compareBodies(a: JsonValue, b: JsonValue): number {
   return left.length - right.length
 }
 
-const KINDS = ['number', 'string', 'boolean']
+const KINDS: readonly ((value: JsonValue) => boolean)[] = [
+  isJsonNumber,
+  value => typeof value === 'string',
+  value => typeof value === 'boolean',
+]
 
 /** Numbers before strings before booleans before everything else. */
 function compareValues(a: JsonValue, b: JsonValue): number {
-  const kind = KINDS.indexOf(typeof a)
-  if (typeof a !== typeof b) return rankOf(a) - rankOf(b)
-  if (kind === 0) return Number(a) - Number(b)
+  const kind = rankOf(a)
+  if (kind !== rankOf(b)) return kind - rankOf(b)
+  if (isJsonNumber(a) && isJsonNumber(b)) return a < b ? -1 : a > b ? 1 : 0
   if (kind === 2) return Number(a) - Number(b)
   return kind === 1 ? compareText(String(a), String(b)) : compareText(goJson(a), goJson(b))
 }
 
 function rankOf(value: JsonValue): number {
-  const kind = KINDS.indexOf(typeof value)
+  const kind = KINDS.findIndex(isKind => isKind(value))
   return kind < 0 ? KINDS.length : kind
 }
 
@@ -129,17 +136,18 @@ function entriesOf(object: JsonObject): [string, JsonValue][] {
     .map(name => [name, object[name] ?? null])
 }
 
-function printValue(value: JsonValue): string {
-  if (Array.isArray(value)) return `[${value.map(printValue).join(',')}]`
+function printValue(value: JsonValue, printNumber: PrintNumber): string {
+  if (Array.isArray(value)) return `[${value.map(item => printValue(item, printNumber)).join(',')}]`
+  if (isJsonNumber(value)) return printNumber(value)
   if (!isObject(value)) return JSON.stringify(value)
   return entriesOf(value)
-    .map(([name, member]) => `${name}=${printValue(member)}`)
+    .map(([name, member]) => `${name}=${printValue(member, printNumber)}`)
     .join('')
 }
 
 function parseJson(element: string): JsonValue {
   try {
-    return JSON.parse(element.slice(2)) as JsonValue
+    return parseExact(element.slice(2))
   } catch (cause) {
     throw new FieldsFormatError(`not JSON: ${element}`, { cause })
   }
@@ -157,7 +165,7 @@ const ESCAPES: Record<string, string> = {
  * JSON as Go's encoder writes it, HTML characters escaped: it is what stands inside fieldsV1 keys.
  */
 function goJson(value: JsonValue): string {
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  if (isJsonNumber(value) || typeof value === 'boolean') return String(value)
   const text = JSON.stringify(value)
   return /[<>&\u2028\u2029]/.test(text)
     ? text.replace(/[<>&\u2028\u2029]/g, it => ESCAPES[it] ?? it)

@@ -3,6 +3,7 @@
 // list items. Ref: structured-merge-diff/typed/{helpers,validate,tofieldset}.go
 
 import { goTypeName, printGo, printGoSyntax } from '../go-value.ts'
+import { isJsonNumber } from '../int64.ts'
 import { isObject, type JsonObject, type JsonValue } from '../json.ts'
 import { FieldSet } from './field-set.ts'
 import {
@@ -174,7 +175,7 @@ function scalarError(type: TypeDef, value: JsonValue): string | undefined {
   const kind = typeof value
   switch (type.scalar) {
     case 'numeric':
-      if (kind === 'number') return undefined
+      if (isJsonNumber(value)) return undefined
       return `expected numeric (int or float), got ${goTypeName(value)}`
     case 'string':
       if (kind === 'string') return undefined

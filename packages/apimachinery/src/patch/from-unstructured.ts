@@ -84,6 +84,7 @@ function scalarKind({ type, format }: SchemaNode): string {
 function reflectKind(value: JsonValue): string {
   if (Array.isArray(value)) return 'slice'
   if (isObject(value)) return 'map'
+  if (typeof value === 'bigint') return 'int64'
   if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
   return typeof value === 'boolean' ? 'bool' : 'string'
 }

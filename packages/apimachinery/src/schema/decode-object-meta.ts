@@ -4,6 +4,7 @@
 // Ref: apiextensions-apiserver/pkg/apiserver/schema/objectmeta/coerce.go
 
 import { objectMetaSchema } from '../codec/field-table.ts'
+import { isJsonInteger } from '../int64.ts'
 import { isObject, type JsonObject, type JsonValue, setOwn } from '../json.ts'
 import type { ObjectMeta } from '../meta.ts'
 import { goJsonType } from '../patch/go-json-type.ts'
@@ -129,7 +130,7 @@ function hasGoKind(node: SchemaNode, value: JsonValue): boolean {
     case 'boolean':
       return typeof value === 'boolean'
     case 'integer':
-      return Number.isInteger(value)
+      return isJsonInteger(value)
     case 'array':
       return Array.isArray(value)
     case 'object':

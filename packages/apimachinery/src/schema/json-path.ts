@@ -2,6 +2,7 @@
 // `.items[0:2].name`, `.metadata.labels['a\.b']`. Called by the registry for columns, selectable fields and scale.
 // Ref: client-go/util/jsonpath/{parser,jsonpath}.go
 
+import { isInt64Literal, isJsonNumber, type JsonNumber, jsonInteger } from '../int64.ts'
 import { isObject, type JsonValue } from '../json.ts'
 
 /** Finds the values a path points at. Undefined: the path does not apply to this object (an index out of bounds). */
@@ -120,7 +121,10 @@ class PathParser {
     if (text === '' || Number.isNaN(value)) {
       throw new PathSyntaxError(`cannot parse number ${text}`)
     }
-    return { kind: 'literal', value }
+    return {
+      kind: 'literal',
+      value: isInt64Literal(text) ? jsonInteger(BigInt(text)) : value,
+    }
   }
 
   #word(): Step {
@@ -279,9 +283,10 @@ function passes(item: JsonValue, filter: Extract<Step, { kind: 'filter' }>): boo
 
 /** Only values of one kind compare, as in Go's templates. */
 function compare(a: JsonValue, b: JsonValue, operator: string): boolean {
-  if (typeof a !== typeof b || typeof a === 'object') return false
-  const scalar = (value: JsonValue): string | number =>
-    typeof value === 'boolean' ? Number(value) : (value as string | number)
+  const isComparable = typeof a === typeof b || (isJsonNumber(a) && isJsonNumber(b))
+  if (!isComparable || typeof a === 'object') return false
+  const scalar = (value: JsonValue): string | JsonNumber =>
+    typeof value === 'boolean' ? Number(value) : (value as string | JsonNumber)
   const [x, y] = [scalar(a), scalar(b)]
   switch (operator) {
     case '==':

@@ -2,6 +2,7 @@
 // Ref: kube-openapi/pkg/validation/validate/{validator,values}.go
 
 import { formatGoFloat } from '../go-float.ts'
+import { isInt64, type JsonNumber } from '../int64.ts'
 import type { JsonValue } from '../json.ts'
 import type { ValueValidation } from './node.ts'
 
@@ -17,22 +18,17 @@ const INT64_LIMIT = 2 ** 63
 const INT32_MAX = 2 ** 31 - 1
 const FLOAT32_MAX = (2 - 2 ** -23) * 2 ** 127
 
-/** True when Go's JSON decoder makes an int64 of this number. */
-export function isInt64(value: number): boolean {
-  return Number.isInteger(value) && value >= -INT64_LIMIT && value < INT64_LIMIT
-}
-
 /** Checks range, multipleOf, minimum and maximum, in that order. */
 export function checkNumber(
   facets: ValueValidation,
   types: readonly string[],
   format: string,
-  value: number,
+  value: JsonNumber,
   path: string,
 ): NumericFailure[] {
   const type = types.length === 1 ? types[0]! : ''
   const failures: NumericFailure[] = []
-  const inRange = (number: number, what: string): boolean => {
+  const inRange = (number: JsonNumber, what: string): boolean => {
     if (fits(number, type, format)) return true
     const kind = format === '' ? `${type} (default format)` : `${type} with format ${format}`
     failures.push({
@@ -69,12 +65,16 @@ export function checkNumber(
   return failures
 }
 
-function fits(value: number, type: string, format: string): boolean {
+function fits(value: JsonNumber, type: string, format: string): boolean {
   if (type === 'integer') {
-    if (!isInt64(value)) return false
+    if (!isInt64(value) && !isInt64Float(Number(value))) return false
     return format !== 'int32' || (value <= INT32_MAX && value >= -INT32_MAX - 1)
   }
-  return format !== 'float' || Math.abs(value) <= FLOAT32_MAX
+  return format !== 'float' || Math.abs(Number(value)) <= FLOAT32_MAX
+}
+
+function isInt64Float(value: number): boolean {
+  return Number.isInteger(value) && Math.abs(value) < INT64_LIMIT
 }
 
 /** An int64 in full, or a float64. */
@@ -82,7 +82,7 @@ const bounded = (value: number, native: boolean): string =>
   native ? String(value) : formatGoFloat(value)
 
 function multipleOf(
-  value: number,
+  value: JsonNumber,
   declared: number,
   native: boolean,
   path: string,
@@ -93,13 +93,17 @@ function multipleOf(
     const text = `factor MultipleOf declared for ${path} must be positive: ${shown}`
     return { named: true, text, value: factor }
   }
+  const isMultiple = native
+    ? BigInt(value) % BigInt(factor) === 0n
+    : isNearMultiple(Number(value), factor)
+  if (isMultiple) return undefined
+  return { named: true, text: `${path} in body should be a multiple of ${shown}`, value }
+}
+
+/** Floating point quotients may miss the integer by a relative error this small. */
+function isNearMultiple(value: number, factor: number): boolean {
   const quotient = factor < 1 ? (1 / factor) * value : value / factor
   const rounded = Math.round(quotient)
-  // Floating point quotients may miss the integer by a relative error this small.
-  const near =
-    quotient === rounded ||
-    (Number.isSafeInteger(rounded) && Math.abs(quotient - rounded) < 1e-9 * Math.abs(rounded))
-  if (Number.isInteger(value) && Number.isInteger(factor) ? value % factor === 0 : near)
-    return undefined
-  return { named: true, text: `${path} in body should be a multiple of ${shown}`, value }
+  const isNear = quotient === rounded || Math.abs(quotient - rounded) < 1e-9 * Math.abs(rounded)
+  return Number.isSafeInteger(rounded) && isNear
 }

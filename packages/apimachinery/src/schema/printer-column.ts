@@ -2,6 +2,7 @@
 // Ref: apiextensions-apiserver/pkg/registry/customresource/tableconvertor/tableconvertor.go
 
 import { formatGoFloat } from '../go-float.ts'
+import { isJsonNumber } from '../int64.ts'
 import type { JsonValue } from '../json.ts'
 import { compileJsonPath, simplePath } from './json-path.ts'
 import { sortedText } from './sorted-json.ts'
@@ -32,8 +33,9 @@ export function selectableFieldValue(jsonPath: string): (object: JsonValue) => s
 type Cell = (value: JsonValue, age: (timestamp: string) => string) => JsonValue | undefined
 
 const CELLS: Readonly<Record<string, Cell>> = {
-  integer: value => (typeof value === 'number' ? Math.trunc(value) : undefined),
-  number: value => (typeof value === 'number' ? value : undefined),
+  integer: value =>
+    typeof value === 'number' ? Math.trunc(value) : typeof value === 'bigint' ? value : undefined,
+  number: value => (isJsonNumber(value) ? Number(value) : undefined),
   boolean: value => (typeof value === 'boolean' ? value : undefined),
   date: (value, age) => (typeof value === 'string' ? age(value) : undefined),
 }
@@ -41,6 +43,6 @@ const CELLS: Readonly<Record<string, Cell>> = {
 function printText(value: JsonValue): string {
   if (value === null) return '<no value>'
   if (typeof value === 'number')
-    return Number.isInteger(value) ? String(value) : formatGoFloat(value)
+    return Number.isSafeInteger(value) ? String(value) : formatGoFloat(value)
   return typeof value === 'object' ? sortedText(value) : String(value)
 }

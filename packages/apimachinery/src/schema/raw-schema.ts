@@ -1,6 +1,7 @@
 // Reads one level of an OpenAPI v3 schema as a CRD spells it (JSONSchemaProps), with Go's idea of what counts as unset:
 // null and a value of the wrong type are absent. Called by structural.ts and the CRD checks; calls nothing.
 
+import { isJsonNumber } from '../int64.ts'
 import { isObject, type JsonObject, type JsonValue } from '../json.ts'
 
 /** A sub-schema, or undefined when there is none. */
@@ -29,7 +30,7 @@ export function textOf(schema: JsonObject, key: string): string {
 
 export function numberOf(schema: JsonObject, key: string): number | undefined {
   const value = schema[key]
-  return typeof value === 'number' ? value : undefined
+  return isJsonNumber(value) ? Number(value) : undefined
 }
 
 export function flagOf(schema: JsonObject, key: string): boolean {

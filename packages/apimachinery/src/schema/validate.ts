@@ -12,11 +12,12 @@ import {
   tooMany,
   typeInvalid,
 } from '../field-error.ts'
+import { isInt64, isJsonNumber } from '../int64.ts'
 import { equalJson, isObject, type JsonObject, type JsonValue } from '../json.ts'
 import type { Correlation } from './correlate.ts'
 import { effectiveFormat, hasFormat } from './formats.ts'
 import type { NestedValidation, SchemaNode, ValueValidation } from './node.ts'
-import { checkNumber, isInt64 } from './numeric-checks.ts'
+import { checkNumber } from './numeric-checks.ts'
 import { patternMatches } from './pattern.ts'
 import { sortedText, sortKeys } from './sorted-json.ts'
 import { NO_VALUE } from './structural.ts'
@@ -122,7 +123,7 @@ class Check {
     if (typeof value === 'string') {
       this.#string(facets, format, value, path, found)
       found.matches += hasFormat(format, value) === undefined ? 1 : 2
-    } else if (typeof value === 'number') {
+    } else if (isJsonNumber(value)) {
       for (const { named, text, value: shown } of checkNumber(facets, types, format, value, path)) {
         const field = named ? this.#field(path) : this.#field('')
         found.add({ text, error: invalidValue(field, shown, text) })
@@ -396,7 +397,7 @@ const TYPE_LISTS = {
 function typeName(value: JsonValue): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'array'
-  if (typeof value === 'number') return isInt64(value) ? 'integer' : 'number'
+  if (isJsonNumber(value)) return isInt64(value) ? 'integer' : 'number'
   return typeof value
 }
 
@@ -409,8 +410,9 @@ function characters(text: string): number {
 /** Numbers are converted to the choice's type first, so 2.5 is 2 when 2 is the choice. */
 function matchesChoice(value: JsonValue, choice: JsonValue): boolean {
   if (value === null || choice === null) return false
-  if (typeof value === 'number' && typeof choice === 'number') {
-    return (Number.isInteger(choice) ? Math.trunc(value) : value) === choice
+  if (isJsonNumber(value) && isJsonNumber(choice)) {
+    if (!isInt64(choice)) return Number(value) === choice
+    return (typeof value === 'number' ? Math.trunc(value) : value) === choice
   }
   return equalJson(value, choice)
 }
