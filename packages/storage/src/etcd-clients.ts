@@ -2,6 +2,7 @@
 // etcd3, and only when an etcd store is opened: those who use none never pay for it. Called by
 // etcd.ts.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { IOptions } from 'etcd3'
 import { StorageError } from './errors.ts'
 import type { ClassifyFailure, EtcdConnection, EtcdEndpoint } from './etcd-connection.ts'
@@ -73,9 +74,11 @@ function classifier(library: typeof import('etcd3')): ClassifyFailure {
  * time.
  */
 export async function reachEtcd(connection: EtcdConnection, deadline: number): Promise<void> {
+  const isReached = new AbortController()
+  const { signal } = isReached
   try {
     const first = await Promise.any(
-      connection.endpoints.map(endpoint => reachOne(connection, endpoint, deadline)),
+      connection.endpoints.map(endpoint => reachOne(connection, endpoint, { deadline, signal })),
     )
     while (connection.endpoint !== first) connection.rotate(connection.endpoint)
   } catch (cause) {
@@ -88,16 +91,18 @@ export async function reachEtcd(connection: EtcdConnection, deadline: number): P
         'and that the certificates or the password are accepted.',
       cause,
     })
+  } finally {
+    isReached.abort()
   }
 }
 
 /**
- * Tries until the deadline; rejects with the first reason, which says more than that time ran out.
+ * Tries until the deadline, or until another endpoint has answered; rejects with the first reason, which says more than that time ran out.
  */
 async function reachOne(
   connection: EtcdConnection,
   endpoint: EtcdEndpoint,
-  deadline: number,
+  { deadline, signal }: { deadline: number; signal: AbortSignal },
 ): Promise<EtcdEndpoint> {
   const request = { key: Buffer.from('podless'), count_only: true }
   let reason: unknown
@@ -110,6 +115,6 @@ async function reachOne(
       const isOver = connection.now() + RETRY_MS >= deadline
       if (isOver || connection.classify(error) !== 'unreachable') throw reason
     }
-    await new Promise<void>(resolve => setTimeout(resolve, RETRY_MS))
+    await sleep(RETRY_MS, undefined, { signal })
   }
 }
