@@ -12,7 +12,7 @@ import { documentReply } from './document-reply.ts'
 import { pathsOf } from './openapi-paths.ts'
 import { schemaName, schemasOf } from './openapi-schemas.ts'
 import { definitionsToV2, pathsToV2 } from './openapi-v2.ts'
-import { byVersionPriority } from './served-groups.ts'
+import { ServedGroups } from './served-groups.ts'
 
 interface Document {
   readonly hash: string
@@ -38,12 +38,14 @@ const pathOf = ({ group, version }: GroupVersion): string =>
   group === '' ? `api/${version}` : `apis/${group}/${version}`
 
 export class OpenApi {
-  readonly #registry: Registry
+  readonly #groups: ServedGroups
+  /** Of one state of the groups. */
+  readonly #paths = new WeakMap<object, ReadonlyMap<string, readonly Resource[]>>()
   /** Weakly held: a document that nobody asks for again is dropped and rebuilt on demand. */
   readonly #documents = new Map<string, WeakRef<Document>>()
 
   constructor(registry: Registry) {
-    this.#registry = registry
+    this.#groups = new ServedGroups(registry)
   }
 
   /** GET /openapi/v3: JSON, which upstream calls plain text. */
@@ -67,7 +69,7 @@ export class OpenApi {
   /** GET /openapi/v2, in JSON or as the message that Go clients ask for: each is built when somebody wants it. */
   v2(request: Incoming): Reply {
     const groups = [...this.#byPath().values()]
-    const hash = fingerprint(groups.flat())
+    const hash = hashOf(groups.map(fingerprint))
     const json = () => this.#cached('v2', hash, () => JSON.stringify(v2Document(groups)))
     const message = () =>
       this.#cached('v2 message', hash, () => encodeOpenApiV2(v2Document(groups)))
@@ -77,22 +79,17 @@ export class OpenApi {
     ])
   }
 
+  /** The resources of each group version, in the order of groups and of their versions' priority. */
   #byPath(): ReadonlyMap<string, readonly Resource[]> {
-    const byPath = new Map<string, Resource[]>()
-    const all = [...this.#registry.all()].sort((a, b) =>
-      a.gvr.group < b.gvr.group
-        ? -1
-        : a.gvr.group > b.gvr.group
-          ? 1
-          : byVersionPriority(a.gvr.version, b.gvr.version),
-    )
-    for (const resource of all) {
-      const path = pathOf(resource.gvr)
-      const list = byPath.get(path) ?? []
-      byPath.set(path, list)
-      list.push(resource)
-    }
-    return byPath
+    const groups = this.#groups.all()
+    const known = this.#paths.get(groups)
+    if (known !== undefined) return known
+    const made = new Map<string, readonly Resource[]>()
+    for (const group of [...groups.values()].sort((a, b) => (a.name < b.name ? -1 : 1)))
+      for (const version of group.versions)
+        made.set(pathOf({ group: group.name, version }), group.resources.get(version) ?? [])
+    this.#paths.set(groups, made)
+    return made
   }
 
   #cached(key: string, hash: string, build: () => Buffer | string): Buffer | string {
@@ -140,29 +137,25 @@ function v2Document(groups: readonly (readonly Resource[])[]): JsonObject {
   }
 }
 
-const resourceHashes = new WeakMap<Resource, string>()
+const fingerprints = new WeakMap<readonly Resource[], string>()
 
 /** Changes whenever one of the resources does; cheap, as it must not build the document. */
 function fingerprint(resources: readonly Resource[]): string {
-  const hash = createHash('sha512')
-  for (const resource of resources) hash.update(hashOf(resource))
-  return hash.digest('hex').toUpperCase()
+  const known = fingerprints.get(resources)
+  if (known !== undefined) return known
+  const made = hashOf(resources.map(describe))
+  fingerprints.set(resources, made)
+  return made
 }
 
-function hashOf(resource: Resource): string {
-  const known = resourceHashes.get(resource)
-  if (known !== undefined) return known
-  // A CRD's edition stands for its schema, which would have to be read and printed.
-  const { gvr, names, namespaced, subresources, edition = '' } = resource
-  const text = JSON.stringify([
-    versionInfo().gitVersion,
-    gvr,
-    names,
-    namespaced,
-    [...subresources.keys()],
-    edition,
-  ])
-  const made = createHash('sha512').update(text).digest('hex')
-  resourceHashes.set(resource, made)
-  return made
+/** A CRD's edition stands for its schema, which would have to be read and printed. */
+function describe({ gvr, names, namespaced, subresources, edition = '' }: Resource): string {
+  const { gitVersion } = versionInfo()
+  return JSON.stringify([gitVersion, gvr, names, namespaced, [...subresources.keys()], edition])
+}
+
+function hashOf(texts: readonly string[]): string {
+  const hash = createHash('sha512')
+  for (const text of texts) hash.update(text)
+  return hash.digest('hex').toUpperCase()
 }

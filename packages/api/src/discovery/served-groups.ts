@@ -1,6 +1,6 @@
 // The groups that are served, of the registry's resources. After a change all but the groups it concerns are the same
 // objects as before, so that what is made of a group can be kept beside it.
-// Called by discovery.ts. Ref: apiserver/pkg/endpoints/discovery/aggregated/handler.go
+// Called by discovery.ts and openapi.ts. Ref: apiserver/pkg/endpoints/discovery/aggregated/handler.go
 
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
@@ -58,7 +58,7 @@ const VERSION = /^v(\d+)(?:(alpha|beta)(\d+))?$/
 const STABILITY: Readonly<Record<string, number>> = { alpha: 1, beta: 2 }
 
 /** GA before beta before alpha, higher numbers first. Ref: apimachinery/pkg/version/helpers.go CompareKubeAwareVersionStrings */
-export function byVersionPriority(a: string, b: string): number {
+function byVersionPriority(a: string, b: string): number {
   const [x, y] = [VERSION.exec(a), VERSION.exec(b)]
   if (x === null || y === null) {
     if (x === null && y === null) return a < b ? -1 : 1

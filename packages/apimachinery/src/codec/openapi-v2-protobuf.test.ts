@@ -145,3 +145,8 @@ test('values are YAML that reads back as what it was', () => {
   assert.equal(shown(false), 'false\n')
   assert.equal(shown({ a: ['b'] }), 'a:\n- b\n')
 })
+
+test('the largest limits are exact', () => {
+  const limit = 2n ** 63n - 1n
+  assert.equal(schemaOf({ maxLength: limit }).toString('hex'), '58ffffffffffffffff7f')
+})

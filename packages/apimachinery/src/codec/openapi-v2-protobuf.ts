@@ -80,7 +80,7 @@ const SCALARS: Readonly<Record<string, ScalarWriter>> = {
     writer.tag(number, VARINT)
   },
   int: (writer, number, value) => {
-    writer.varint(Number(value))
+    writer.varint(typeof value === 'bigint' ? value : Number(value))
     writer.tag(number, VARINT)
   },
   double: (writer, number, value) => {
