@@ -148,7 +148,7 @@ function theMainJob(engine: Engine): void {
   step('kubectl apply takes the CRDs, and all are established', false, async () => {
     await mesh.apply(['-f', CRDS])
     const waited = await mesh.kubectl([
-      ...['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s'],
+      ...['wait', '--for=condition=Established', 'crd', '--all', '--timeout=120s'],
     ])
     assert.equal(waited.code, 0, waited.stderr)
     assert.equal(waited.stdout.trim().split('\n').length, CRD_COUNT)

@@ -37,7 +37,7 @@ describe('OpenAPI and kubectl explain', { skip }, () => {
     client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
     kubectl = new Kubectl({ kubeconfig: server.kubeconfig, home: server.directory })
     await kubectl.run(`apply --server-side -f ${CRDS}`)
-    await kubectl.run('wait --for=condition=Established crd --all --timeout=60s')
+    await kubectl.run('wait --for=condition=Established crd --all --timeout=120s')
   })
   after(async () => {
     client.close()

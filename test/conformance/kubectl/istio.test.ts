@@ -37,7 +37,7 @@ describe("kubectl on Istio's kinds", { skip }, () => {
     server = await startServer()
     const all = new Kubectl({ kubeconfig: server.kubeconfig, home: server.directory })
     await all.run(`apply --server-side -f ${CRDS}`)
-    await all.run('wait --for=condition=Established crd --all --timeout=60s')
+    await all.run('wait --for=condition=Established crd --all --timeout=120s')
     await all.run('create namespace mesh')
     kubectl = all.in('mesh')
   })
