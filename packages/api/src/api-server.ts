@@ -50,6 +50,7 @@ import type { Connection } from './serving/exchange.ts'
 import { type Listener, listen, type TlsMaterial } from './serving/server.ts'
 import { removedVmStep } from './vm/removed-vm.ts'
 import { withVmTokens } from './vm/vm-authenticator.ts'
+import { vmCertificateProblem } from './vm/vm-certificate.ts'
 import { VmPages } from './vm/vm-pages.ts'
 import { vmSecretName } from './vm/vm-record.ts'
 
@@ -312,13 +313,16 @@ function auditOf({ audit, registry, now }: Parts): Audit | undefined {
 }
 
 function authenticatorOf(
-  { config, log, now, tokens, issuers, isRevoked }: Parts,
+  { config, log, now, tokens, issuers, isRevoked, objects, registry }: Parts,
   service: ReturnType<typeof createTokenService>,
 ): Authenticator {
+  const secrets = registry.builtin('', 'secrets')
   const inner = createAuthenticator({
     tokens: service,
     allowsAnonymous: path => config.anonymous && (issuers?.allowsAnonymous(path) ?? true),
     ...(isRevoked === undefined ? {} : { isRevoked }),
+    problemOf: user =>
+      vmCertificateProblem(user, (namespace, name) => objects.get(secrets, namespace, name)),
     onFailure: reason => log.debug('authentication failed', { reason }),
     now,
   })

@@ -144,12 +144,15 @@ export function signCertificateRequest(
     readonly usages: readonly ('digital signature' | 'key encipherment')[]
     readonly now: Date
     readonly ttlSeconds: number
+    /** Of the user. With it the subject is made anew, of the request's organizations and last common name and this. */
+    readonly uid?: string
   },
 ): string {
-  const { subject, publicKey, subjectAltName } = request
+  const { commonName, organizations, publicKey, subjectAltName } = request
+  const { uid, ...certificate } = options
   return createRequestedCertificate(issuer, {
-    ...options,
-    subject,
+    ...certificate,
+    subject: uid === undefined ? request.subject : { commonName, organizations, uid },
     publicKey,
     ...(subjectAltName === undefined ? {} : { subjectAltName }),
   })

@@ -280,8 +280,8 @@ function signLeaf(
 export function createRequestedCertificate(
   issuer: Issuer,
   request: {
-    /** A distinguished name, DER. */
-    readonly subject: Buffer
+    /** Or a distinguished name, DER. */
+    readonly subject: Subject | Buffer
     readonly publicKey: KeyObject
     readonly subjectAltName?: Buffer
     readonly usages: readonly ('digital signature' | 'key encipherment')[]
@@ -289,13 +289,14 @@ export function createRequestedCertificate(
     readonly ttlSeconds: number
   },
 ): string {
-  const { usages, subjectAltName } = request
+  const { subject, usages, subjectAltName } = request
   // digitalSignature is bit 0, keyEncipherment bit 2.
   const bits =
     (usages.includes('digital signature') ? 0x80 : 0) |
     (usages.includes('key encipherment') ? 0x20 : 0)
   return signLeaf(issuer, {
     ...request,
+    subject: Buffer.isBuffer(subject) ? subject : distinguishedName(subject),
     usage: OID.clientAuth,
     keyUsage: bits === 0 ? undefined : bitString(Buffer.from([bits]), (bits & 0x20) === 0 ? 7 : 5),
     extensions: subjectAltName === undefined ? [] : [extension(OID.subjectAltName, subjectAltName)],

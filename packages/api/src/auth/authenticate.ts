@@ -56,10 +56,12 @@ export function createAuthenticator(options: {
   readonly allowsAnonymous?: (path: string) => boolean
   /** Whether a client certificate of this serial number (upper-case hex) is good no more; asked for every request. */
   readonly isRevoked?: (serial: string) => boolean
+  /** Why the user of a certificate is nobody any more, or undefined; asked for every request. */
+  readonly problemOf?: (user: UserInfo) => string | undefined
   readonly onFailure?: (reason: string) => void
   readonly now: () => Date
 }): Authenticator {
-  const { tokens, allowsAnonymous, isRevoked, onFailure } = options
+  const { tokens, allowsAnonymous, isRevoked, problemOf, onFailure } = options
   const certificates = new WeakMap<Buffer, Outcome>()
   const isCurrent = certificateClock(options.now)
   const byCertificate = (peer: PeerCertificate | undefined): Outcome => {
@@ -71,7 +73,9 @@ export function createAuthenticator(options: {
     const known = certificates.get(peer.der)
     if (known === undefined || 'error' in known) return known
     const isGone = known.serial !== undefined && isRevoked?.(known.serial) === true
-    return isGone ? { error: 'x509: certificate has been revoked' } : known
+    if (isGone) return { error: 'x509: certificate has been revoked' }
+    const problem = problemOf?.(known.user)
+    return problem === undefined ? known : { error: problem }
   }
   const byToken = async (found: FoundToken, { method }: Credentials): Promise<Outcome> => {
     if (found === undefined || 'error' in found) return found

@@ -6,8 +6,10 @@ import { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { JsonObject } from '@podless/apimachinery'
+import { readClientCertificate } from '@podless/identity'
 import { ApiClient } from '../../../../test/harness/api-client.ts'
 import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import { vmSecret } from '../vm/vm-record.ts'
 
 const CSRS = '/apis/certificates.k8s.io/v1/certificatesigningrequests'
 const CLIENT = 'kubernetes.io/kube-apiserver-client'
@@ -186,14 +188,26 @@ test('requests the signer does not sign fail with the reason', { skip }, async (
   }
 })
 
-test('a VM gets a certificate of its own kind', { skip }, async () => {
-  const { name } = await ask({
-    subject: '/O=podless:vms/CN=podless:vm:shop:db-1',
-    signer: 'podless.dev/vm',
+test('a VM gets a certificate of its own kind, once it was added', { skip }, async () => {
+  const asked = async (): ReturnType<typeof settled> => {
+    const { name } = await ask({
+      subject: '/O=podless:vms/CN=podless:vm:default:db-1',
+      signer: 'podless.dev/vm',
+    })
+    await decide(name, 'Approved')
+    return await settled(name)
+  }
+  assert.deepEqual(await asked(), { failure: 'there is no VM default/db-1' })
+  const body = vmSecret({
+    name: 'db-1',
+    namespace: 'default',
+    annotations: { 'podless.dev/group': 'db' },
   })
-  await decide(name, 'Approved')
-  const { certificate = '' } = await settled(name)
-  assert.match(new X509Certificate(certificate).subject, /CN=podless:vm:shop:db-1/)
+  const path = '/api/v1/namespaces/default/secrets'
+  const { uid } = (await client.send({ method: 'POST', path, body })).json().metadata as JsonObject
+  const { certificate = '' } = await asked()
+  const { fingerprint, serial, ...identity } = readClientCertificate(certificate) ?? {}
+  assert.deepEqual(identity, { user: 'podless:vm:default:db-1', groups: ['podless:vms'], uid })
 })
 
 test('denied, undecided and foreign requests stay unsigned', { skip }, async () => {

@@ -15,7 +15,7 @@ import type { Log } from '../log.ts'
 import { prefixOf } from '../objects/stored-form.ts'
 import type { Resource } from '../resource.ts'
 import { ensureObject, numberAt, objectsAt, textAt, textsAt } from '../resources/reading.ts'
-import { VM_GROUP, vmOf } from '../vm/vm-policy.ts'
+import { vmCertificateUid } from '../vm/vm-certificate.ts'
 import { timestamp } from '../writing/write.ts'
 import { type Loop, startLoop } from './loop.ts'
 import type { Objects } from './objects.ts'
@@ -29,15 +29,26 @@ const TTL_SECONDS_MIN = 600
 const CLIENT_AUTH = 'client auth'
 const OPTIONAL_USAGES = ['digital signature', 'key encipherment'] as const
 
-/** What each signer demands of a request besides its usages: why it is refused, or undefined. */
-const SIGNERS: Readonly<Record<string, (request: CertificateRequest) => string | undefined>> = {
-  'kubernetes.io/kube-apiserver-client': () => undefined,
-  'podless.dev/vm': vmProblem,
+type Verdict = { readonly uid?: string } | { readonly error: string }
+
+/** What each signer demands of a request besides its usages: why it is refused, or what it adds to the subject. */
+const SIGNERS: Readonly<
+  Record<
+    string,
+    (request: CertificateRequest, obj: KubeObject, options: CertificateSignerOptions) => Verdict
+  >
+> = {
+  'kubernetes.io/kube-apiserver-client': () => ({}),
+  'podless.dev/vm': (request, { metadata }, { objects, secrets }) =>
+    vmCertificateUid(request, metadata.creationTimestamp ?? '', (namespace, name) =>
+      objects.get(secrets, namespace, name),
+    ),
 }
 
 export interface CertificateSignerOptions {
   readonly objects: Objects
   readonly requests: Resource
+  readonly secrets: Resource
   readonly issuer: () => Issuer
   readonly log: Log
 }
@@ -71,9 +82,10 @@ function isOurs(request: KubeObject): boolean {
 }
 
 /** Puts the certificate, or a condition that says why there is none, into the status. */
-function sign(obj: KubeObject, { issuer, objects }: CertificateSignerOptions): void {
+function sign(obj: KubeObject, options: CertificateSignerOptions): void {
+  const { objects } = options
   const status = ensureObject(obj, 'status')
-  const made = certificateFor(obj, issuer(), objects.now())
+  const made = certificateFor(obj, options)
   if ('error' in made) {
     const time = timestamp(objects.now())
     const failed: JsonObject = {
@@ -92,19 +104,20 @@ function sign(obj: KubeObject, { issuer, objects }: CertificateSignerOptions): v
 
 function certificateFor(
   obj: KubeObject,
-  issuer: Issuer,
-  now: Date,
+  options: CertificateSignerOptions,
 ): { certificate: string } | { error: string } {
   const pem = Buffer.from(textAt(obj, 'spec.request'), 'base64').toString('latin1')
   const request = parseCertificateRequest(pem)
   if ('error' in request) return request
   const usages = textsAt(obj, 'spec.usages')
-  const problem =
-    usageProblem(usages) ?? SIGNERS[textAt(obj, 'spec.signerName')]?.(request) ?? undefined
+  const problem = usageProblem(usages)
   if (problem !== undefined) return { error: problem }
-  const certificate = signCertificateRequest(issuer, request, {
+  const verdict = SIGNERS[textAt(obj, 'spec.signerName')]?.(request, obj, options) ?? {}
+  if ('error' in verdict) return verdict
+  const certificate = signCertificateRequest(options.issuer(), request, {
+    ...verdict,
     usages: OPTIONAL_USAGES.filter(usage => usages.includes(usage)),
-    now,
+    now: options.objects.now(),
     ttlSeconds: lifetimeOf(numberAt(obj, 'spec.expirationSeconds')),
   })
   // What counts is how the server will read it.
@@ -127,18 +140,3 @@ function usageProblem(usages: readonly string[]): string | undefined {
 
 const lifetimeOf = (asked = TTL_SECONDS_DEFAULT): number =>
   Math.min(TTL_SECONDS_MAX, Math.max(TTL_SECONDS_MIN, asked))
-
-/** A VM is one user in one group and has no other names. */
-function vmProblem({
-  commonName,
-  organizations,
-  subjectAltName,
-}: CertificateRequest): string | undefined {
-  if (vmOf({ name: commonName, groups: [VM_GROUP] }) === undefined) {
-    return 'the common name of a VM is podless:vm:NAMESPACE:NAME'
-  }
-  if (organizations.length !== 1 || organizations[0] !== VM_GROUP) {
-    return `the organization of a VM is ${VM_GROUP} and nothing else`
-  }
-  return subjectAltName === undefined ? undefined : 'a VM has no alternative names'
-}

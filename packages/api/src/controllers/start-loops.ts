@@ -34,6 +34,7 @@ export function startLoops({
   readonly issuer?: () => Issuer
 }): Loop[] {
   const requests = registry.builtin('certificates.k8s.io', 'certificatesigningrequests')
+  const secrets = registry.builtin('', 'secrets')
   return [
     startCrdController(
       objects,
@@ -46,9 +47,11 @@ export function startLoops({
       registry.builtin('rbac.authorization.k8s.io', 'clusterroles'),
       log,
     ),
-    ...(issuer === undefined ? [] : [startCertificateSigner({ objects, requests, issuer, log })]),
+    ...(issuer === undefined
+      ? []
+      : [startCertificateSigner({ objects, requests, secrets, issuer, log })]),
     startCertificateRequestCleaner({ objects, requests, log }),
-    startBootstrapTokenCleaner({ objects, secrets: registry.builtin('', 'secrets'), log }),
+    startBootstrapTokenCleaner({ objects, secrets, log }),
     startResourceQuotas(objects, registry.builtin('', 'resourcequotas'), log),
     startGarbageCollector(objects, log),
   ]
