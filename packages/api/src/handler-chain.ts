@@ -19,7 +19,7 @@ import type { UserConnections } from './request/user-connections.ts'
 import { isProbe, TOO_MANY, type UserLimits } from './request/user-limits.ts'
 import { Warnings } from './request/warnings.ts'
 import type { AuthorizationRequest, Resource, Subresource, UserInfo } from './resource.ts'
-import { type Incoming, jsonReply, NOT_FOUND, type Reply } from './serving/exchange.ts'
+import { type Incoming, NOT_FOUND, type Reply, textReply } from './serving/exchange.ts'
 import { isRouted, needsNamespace, verbFor } from './verbs/verb.ts'
 
 export interface ChainState extends ServerState {
@@ -206,11 +206,15 @@ function isOutOfScope(resource: Resource, info: RequestInfo): boolean {
   return resource.crd !== undefined && needsNamespace(info, resource)
 }
 
-/** A Status as an answer, with the headers some reasons carry. */
-export function statusReply(error: StatusError): Reply {
-  const reply = jsonReply(error.code, error.body)
+/**
+ * A Status as an answer, with the headers some reasons carry, for who accepts no format of ours.
+ * Ref: apiserver/pkg/endpoints/handlers/responsewriters/writers.go WriteRawJSON
+ */
+function statusReply(error: StatusError): Reply {
+  const reply = textReply(error.code, JSON.stringify(error.body, undefined, 2))
   const retry = error.body.details?.retryAfterSeconds
-  return retry === undefined ? reply : { ...reply, headers: { 'retry-after': String(retry) } }
+  const headers = retry === undefined ? {} : { 'retry-after': String(retry) }
+  return { ...reply, contentType: 'application/json', headers }
 }
 
 /** Words of requests that the metrics repeat; every other one would be a label that a client made up, and stays. */

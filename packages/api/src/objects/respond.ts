@@ -66,7 +66,7 @@ export function respondStored(
 function storedReply(ctx: RequestContext, stored: StoredObject, code: number): Reply {
   const media = chooseMedia(ctx)
   if (media.format === 'json' && media.as === undefined && !media.pretty) {
-    return bytesReply(code, media, servedBytes(stored, ctx.resource))
+    return bytesReply(code, media, Buffer.concat([servedBytes(stored, ctx.resource), NEWLINE]))
   }
   return respondObject(ctx, decodeStored(stored, ctx.resource), code)
 }
@@ -205,15 +205,19 @@ function* listChunks(resource: Resource, answer: ListAnswer): Generator<Buffer> 
 }
 
 const COMMA = Buffer.from(',')
+const NEWLINE = Buffer.from('\n')
 const END_OF_LIST = Buffer.from(']}\n')
 
 function bytesReply(code: number, media: MediaChoice, bytes: Buffer | string): Reply {
   return { code, contentType: media.contentType, body: { type: 'bytes', bytes } }
 }
 
-/** Encodes any API object in the chosen format. */
+/**
+ * Encodes any API object in the chosen format. JSON ends its line unless it is indented.
+ * Ref: apimachinery/pkg/runtime/serializer/json/json.go doEncode
+ */
 export function encodeValue(value: JsonObject, media: MediaChoice): Buffer | string {
   if (media.format === 'protobuf') return encodeProtobuf(value)
   if (media.format === 'yaml') return encodeYaml(value)
-  return media.pretty ? `${JSON.stringify(value, undefined, 2)}\n` : JSON.stringify(value)
+  return media.pretty ? JSON.stringify(value, undefined, 2) : `${JSON.stringify(value)}\n`
 }
