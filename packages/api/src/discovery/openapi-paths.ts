@@ -10,8 +10,13 @@ interface Operation {
   /** x-kubernetes-action */
   readonly action: string
   readonly id: string
+  /** What the operation's name says before its kind. */
+  readonly infix?: string
   readonly options: readonly string[]
-  readonly list?: boolean
+  /** What success answers: an object of the kind, unless it says otherwise. */
+  readonly answer?: 'list' | 'status' | 'deleted' | 'text'
+  /** The codes of success. */
+  readonly codes: readonly number[]
   readonly body?: 'object' | 'options' | 'patch'
 }
 
@@ -31,30 +36,83 @@ const LIST = [
 ]
 const DELETE = ['dryRun', 'gracePeriodSeconds', 'orphanDependents', 'pretty', 'propagationPolicy']
 
+const CREATE: Operation = {
+  method: 'post',
+  action: 'post',
+  id: 'create',
+  options: WRITE,
+  body: 'object',
+  codes: [200, 201, 202],
+}
 const COLLECTION: Partial<Record<ResourceVerb, Operation>> = {
-  list: { method: 'get', action: 'list', id: 'list', options: LIST, list: true },
-  create: { method: 'post', action: 'post', id: 'create', options: WRITE, body: 'object' },
+  list: { method: 'get', action: 'list', id: 'list', options: LIST, answer: 'list', codes: [200] },
+  create: CREATE,
   deletecollection: {
     method: 'delete',
     action: 'deletecollection',
-    id: 'deleteCollection',
+    id: 'delete',
+    infix: 'Collection',
     options: [...LIST, ...DELETE],
     body: 'options',
+    answer: 'status',
+    codes: [200],
   },
 }
 const ITEM: Partial<Record<ResourceVerb, Operation>> = {
-  get: { method: 'get', action: 'get', id: 'read', options: ['pretty', 'resourceVersion'] },
-  update: { method: 'put', action: 'put', id: 'replace', options: WRITE, body: 'object' },
+  get: {
+    method: 'get',
+    action: 'get',
+    id: 'read',
+    options: ['pretty', 'resourceVersion'],
+    codes: [200],
+  },
+  update: {
+    method: 'put',
+    action: 'put',
+    id: 'replace',
+    options: WRITE,
+    body: 'object',
+    codes: [200, 201],
+  },
   patch: {
     method: 'patch',
     action: 'patch',
     id: 'patch',
     options: [...WRITE, 'force'],
     body: 'patch',
+    codes: [200, 201],
   },
-  delete: { method: 'delete', action: 'delete', id: 'delete', options: DELETE, body: 'options' },
-  create: { method: 'post', action: 'post', id: 'create', options: WRITE, body: 'object' },
+  delete: {
+    method: 'delete',
+    action: 'delete',
+    id: 'delete',
+    options: DELETE,
+    body: 'options',
+    answer: 'deleted',
+    codes: [200, 202],
+  },
+  create: CREATE,
 }
+/** A log is read; all else that a node does is a connection. */
+const READ_TEXT: typeof ITEM = {
+  get: { method: 'get', action: 'get', id: 'read', options: [], answer: 'text', codes: [200] },
+}
+const CONNECT: typeof ITEM = {
+  get: connect('get'),
+  create: connect('post'),
+  update: connect('put'),
+  patch: connect('patch'),
+  delete: connect('delete'),
+}
+const NODE: Readonly<Record<string, typeof ITEM>> = {
+  log: READ_TEXT,
+  attach: CONNECT,
+  exec: CONNECT,
+  portforward: CONNECT,
+  proxy: CONNECT,
+}
+const STATUS = 'io.k8s.apimachinery.pkg.apis.meta.v1.Status'
+const WORDS: Readonly<Record<number, string>> = { 200: 'OK', 201: 'Created', 202: 'Accepted' }
 const BOOLEANS = new Set([
   'allowWatchBookmarks',
   'watch',
@@ -63,13 +121,24 @@ const BOOLEANS = new Set([
   'force',
 ])
 const INTEGERS = new Set(['limit', 'timeoutSeconds', 'gracePeriodSeconds'])
-const PATCH_TYPES = [
-  'application/apply-patch+yaml',
-  'application/json-patch+json',
-  'application/merge-patch+json',
-]
+const JSON_PATCH_TYPES = ['application/json-patch+json', 'application/merge-patch+json']
+const APPLY = 'application/apply-patch+yaml'
+const PATCH_TYPES = [...JSON_PATCH_TYPES, APPLY]
 /** Clients choose their patches by this: only built-ins know how to merge their lists. */
-const BUILTIN_PATCH_TYPES = [...PATCH_TYPES, 'application/strategic-merge-patch+json']
+const BUILTIN_PATCH_TYPES = [...JSON_PATCH_TYPES, 'application/strategic-merge-patch+json', APPLY]
+
+function connect(method: string): Operation {
+  const infix = title(method)
+  return {
+    method,
+    action: 'connect',
+    id: 'connect',
+    infix,
+    options: [],
+    answer: 'text',
+    codes: [200],
+  }
+}
 
 export function pathsOf(resources: readonly Resource[]): JsonObject {
   const paths: JsonObject = {}
@@ -83,57 +152,85 @@ function addPaths(paths: JsonObject, resource: Resource): void {
   const collection = namespaced
     ? `${root}/namespaces/{namespace}/${gvr.resource}`
     : `${root}/${gvr.resource}`
-  const kind = schemaName(resource)
   const make = (
     path: string,
     table: typeof ITEM,
     allowed: readonly ResourceVerb[],
-    sub?: [string, Subresource],
+    target: Target = { resource },
   ): void => {
     const entries = allowed.flatMap(verb => {
       const operation = table[verb]
       return operation === undefined
         ? []
-        : [[operation.method, operationOf(resource, operation, kind, sub)] as const]
+        : [[operation.method, operationOf(target, operation)] as const]
     })
     if (entries.length > 0)
       paths[path] = { ...Object.fromEntries(entries), ...parameters(pathParameters(path)) }
   }
   make(collection, COLLECTION, verbs)
   if (namespaced && verbs.includes('list'))
-    make(`${root}/${gvr.resource}`, { list: COLLECTION.list! }, ['list'])
+    make(`${root}/${gvr.resource}`, { list: COLLECTION.list! }, ['list'], {
+      resource,
+      allNamespaces: true,
+    })
   const itemVerbs = verbs.filter(verb => verb !== 'create')
   make(`${collection}/{name}`, ITEM, itemVerbs)
-  for (const entry of resource.subresources)
-    make(`${collection}/{name}/${entry[0]}`, ITEM, entry[1].verbs, entry)
+  for (const sub of resource.subresources)
+    make(`${collection}/{name}/${sub[0]}`, tableOf(sub), sub[1].verbs, { resource, sub })
 }
 
-function operationOf(
-  resource: Resource,
-  operation: Operation,
-  kind: string,
-  sub?: [string, Subresource],
-): JsonObject {
-  const { gvr, names } = resource
+function tableOf([name, { type }]: readonly [string, Subresource]): typeof ITEM {
+  return (type === 'node' ? NODE[name] : undefined) ?? ITEM
+}
+
+/** What operations are made for: a resource, a subresource of it, or a namespaced one across all namespaces. */
+interface Target {
+  readonly resource: Resource
+  readonly sub?: readonly [name: string, Subresource]
+  readonly allNamespaces?: boolean
+}
+
+function operationOf({ resource, sub, allNamespaces }: Target, operation: Operation): JsonObject {
+  const { gvr, names, namespaced, crd } = resource
   const foreign = sub !== undefined && sub[1].type !== 'stored' ? sub[1].gvk : undefined
   const gvk = foreign ?? { group: gvr.group, version: gvr.version, kind: names.kind }
+  const kind = schemaName(resource)
   const target = foreign === undefined ? kind : (builtinOpenApiName(foreign) ?? kind)
-  const answer = operation.list === true ? listSchemaName(resource) : target
   const tag = gvr.group === '' ? 'core' : camel(gvr.group)
+  const scope = namespaced && allNamespaces !== true ? 'Namespaced' : ''
+  const suffix = allNamespaces === true ? 'ForAllNamespaces' : title(sub?.[0] ?? '')
   return {
     tags: [`${tag}_${gvr.version}`],
-    operationId: `${operation.id}${title(tag)}${title(gvr.version)}${resource.namespaced ? 'Namespaced' : ''}${names.kind}${title(sub?.[0] ?? '')}`,
+    operationId: [
+      ...[operation.id, title(tag), title(gvr.version), operation.infix ?? ''],
+      ...[scope, names.kind, suffix],
+    ].join(''),
     ...parameters(operation.options.map(queryParameter)),
-    ...requestBody(operation, target, resource.crd === undefined),
-    responses: { 200: response(answer), 401: { description: 'Unauthorized' } },
+    ...requestBody(operation, target, crd === undefined),
+    responses: responses(resource, operation, target),
     'x-kubernetes-action': operation.action,
     'x-kubernetes-group-version-kind': { group: gvk.group, version: gvk.version, kind: gvk.kind },
   }
 }
 
+function responses(resource: Resource, { answer, codes }: Operation, target: string): JsonObject {
+  const schema = {
+    object: reference(target),
+    list: reference(listSchemaName(resource)),
+    status: reference(STATUS),
+    deleted: reference(resource.returnsDeleted === true ? target : STATUS),
+    text: { type: 'string' },
+  }[answer ?? 'object']
+  const content = { 'application/json': { schema } }
+  return {
+    ...Object.fromEntries(codes.map(code => [code, { description: WORDS[code] ?? '', content }])),
+    401: { description: 'Unauthorized' },
+  }
+}
+
 function requestBody({ body }: Operation, target: string, isBuiltin: boolean): JsonObject {
   if (body === undefined) return {}
-  const ref = (name: string): JsonObject => ({ schema: { $ref: `#/components/schemas/${name}` } })
+  const ref = (name: string): JsonObject => ({ schema: reference(name) })
   if (body === 'options')
     return {
       requestBody: {
@@ -147,12 +244,7 @@ function requestBody({ body }: Operation, target: string, isBuiltin: boolean): J
   return { requestBody: { content, required: true } }
 }
 
-function response(name: string): JsonObject {
-  return {
-    description: 'OK',
-    content: { 'application/json': { schema: { $ref: `#/components/schemas/${name}` } } },
-  }
-}
+const reference = (name: string): JsonObject => ({ $ref: `#/components/schemas/${name}` })
 
 /** Left out when there are none: Go clients write no empty list, and compare what they wrote. */
 const parameters = (all: JsonObject[]): JsonObject => (all.length === 0 ? {} : { parameters: all })
@@ -173,7 +265,10 @@ function pathParameters(path: string): JsonObject[] {
     }))
 }
 
-const title = (text: string): string => (text === '' ? '' : text[0]!.toUpperCase() + text.slice(1))
+function title(text: string): string {
+  return text === '' ? '' : text[0]!.toUpperCase() + text.slice(1)
+}
+
 const camel = (group: string): string => {
   const [first = '', ...rest] = group.replace(/\.k8s\.io$/, '').split('.')
   return first + rest.map(title).join('')
