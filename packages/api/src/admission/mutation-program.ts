@@ -7,6 +7,7 @@ import {
   misnamedObjects,
   NotJsonError,
   RUNTIME_COST_BUDGET,
+  toExactJson,
   toJson,
 } from '@podless/apimachinery'
 import { type PolicyVariable, policyEnvironment } from './policy-environment.ts'
@@ -97,7 +98,7 @@ const failed = (message: string): Patch => ({ type: 'error', message })
 function configurationOf(value: unknown): Patch {
   const misnamed = misnamedObjects(value)
   if (misnamed.length > 0) return failed(`type mismatch: ${misnamed.join('\n')}`)
-  const json = toJson(value)
+  const json = toExactJson(value)
   if (isObject(json)) return { type: 'configuration', value: json }
   return failed('unsupported return type from ApplyConfiguration expression')
 }

@@ -264,6 +264,31 @@ test('webhooks get an int64, and what they answer is kept', async () => {
   assert.match(asked.join(), /"max":9223372036854775807/)
 })
 
+test('what a policy makes of an int64 is one', async () => {
+  const policies = '/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies'
+  const expression = `Object{spec: Object.spec{one: object.spec.at, thirds: ${MAX} - 1}}`
+  const made = await send(
+    'POST',
+    policies,
+    `{"metadata":{"name":"clocks"},"spec":{"reinvocationPolicy":"Never","matchConstraints":{
+      "objectSelector":{"matchLabels":{"mutate":"yes"}},"resourceRules":[{"operations":["CREATE"],
+        "apiGroups":["int64.example.com"],"apiVersions":["*"],"resources":["clocks"]}]},
+      "mutations":[{"patchType":"ApplyConfiguration",
+        "applyConfiguration":{"expression":"${expression}"}}]}}`,
+  )
+  assert.equal(made.status, 201, made.text)
+  const bound = await send(
+    'POST',
+    policies.replace('policies', 'policybindings'),
+    '{"metadata":{"name":"clocks"},"spec":{"policyName":"clocks"}}',
+  )
+  assert.equal(bound.status, 201, bound.text)
+  const labels = '{"labels":{"mutate":"yes"},"name"'
+  const body = clock('mutated', `{"at":${BIG}}`).replace('{"name"', labels)
+  const spec = await specOf('POST', CLOCKS, body)
+  assert.match(spec, /"one":9007199254740993,"thirds":9223372036854775806/)
+})
+
 test('built-in int64 fields keep theirs in JSON and protobuf, and refuse what is none', async () => {
   const revision = (value: string): string =>
     `{"metadata":{"name":"r"},"data":{},"revision":${value}}`
@@ -288,6 +313,9 @@ test('built-in int64 fields keep theirs in JSON and protobuf, and refuse what is
   const strategic = 'application/strategic-merge-patch+json'
   const patched = await send('PATCH', `${REVISIONS}/r`, `{"revision":${MAX}}`, strategic)
   assert.match(patched.text, /"revision":9223372036854775807/)
+  const headers = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' }
+  const table = await client.send({ path: `${REVISIONS}/r`, headers })
+  assert.match(table.bytes.toString(), /"cells":\["r","<none>",9223372036854775807,/)
   const event =
     '{"metadata":{"name":"e"},"involvedObject":{"namespace":"default"},"count":2147483648}'
   const counted = await send('POST', '/api/v1/namespaces/default/events', event)

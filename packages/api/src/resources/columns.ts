@@ -1,9 +1,14 @@
 // Cells of the tables that `kubectl get` prints: the standard columns and how values are written in them.
 // Called by resources/*; calls reading.ts. Ref: kubernetes/pkg/printers/internalversion/printers.go
 
-import type { JsonValue, KubeObject } from '@podless/apimachinery'
+import {
+  isJsonNumber,
+  type JsonNumber,
+  type JsonValue,
+  type KubeObject,
+} from '@podless/apimachinery'
 import type { Column } from '../resource.ts'
-import { mapAt, numberAt, objectsAt, textAt, textsAt, valueAt } from './reading.ts'
+import { mapAt, objectsAt, textAt, textsAt, valueAt } from './reading.ts'
 
 /** The first column of every table. */
 export const NAME: Column = {
@@ -59,7 +64,12 @@ export const countColumn = (
   path: string,
   description: string,
   type: Column['type'] = 'integer',
-) => column(name, description, obj => numberAt(obj, path) ?? 0, { type })
+) => column(name, description, obj => countAt(obj, path), { type })
+
+function countAt(obj: KubeObject, path: string): JsonNumber {
+  const value = valueAt(obj, path)
+  return isJsonNumber(value) ? value : 0
+}
 
 /** A column that shows one boolean field. */
 export const flagColumn = (name: string, path: string, description: string, priority?: number) =>

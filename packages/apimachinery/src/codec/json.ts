@@ -18,7 +18,7 @@ export const NESTING_MAX = 1_000
 const SHALLOW_BYTES = NESTING_MAX * 2
 const LONE_SURROGATE_ESCAPE = /\\u[dD][89abAB][0-9a-fA-F]{2}|\\u[dD][c-fC-F][0-9a-fA-F]{2}/
 /** Whether text may hold a number that Findings tells of. */
-const UNUSUAL_NUMBER = /[0-9][.eE][0-9+-]|[0-9]{19}/
+const UNUSUAL_NUMBER = /(?:^|[:[,])\s*-?[0-9]+(?:[.eE]|[0-9]{18})/
 
 export interface ParsedJson extends Findings {
   readonly value: JsonValue

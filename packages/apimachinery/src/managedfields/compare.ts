@@ -2,7 +2,6 @@
 // both, equal parts are left at once, and paths become text only where something differs. Called by
 // track-update.ts and apply.ts. Ref: structured-merge-diff/typed/compare.go
 
-import { isJsonNumber } from '../int64.ts'
 import { equalJson, isObject, type JsonValue } from '../json.ts'
 import { FieldSet } from './field-set.ts'
 import { fieldElement, type PathElement } from './path-element.ts'
@@ -81,7 +80,7 @@ class CompareWalker implements Comparison {
   #leaf(old: Value, next: Value): void {
     if (old === undefined) this.#insert(this.added)
     else if (next === undefined) this.#insert(this.removed)
-    else if (!equalJson(old, next) && !isSameNumber(old, next)) this.#insert(this.modified)
+    else if (!equalJson(old, next)) this.#insert(this.modified)
   }
 
   #map(old: Value, next: Value, map: MapDef): void {
@@ -155,11 +154,6 @@ class CompareWalker implements Comparison {
       this.#path.map(step => (typeof step === 'string' ? fieldElement(step) : step.element)),
     )
   }
-}
-
-/** An int64 and a float64 are compared as floats. Ref: structured-merge-diff/value/value.go Equals */
-function isSameNumber(a: JsonValue, b: JsonValue): boolean {
-  return isJsonNumber(a) && isJsonNumber(b) && typeof a !== typeof b && Number(a) === Number(b)
 }
 
 function indexItems(list: ListDef, value: Value): Map<PathElement, JsonValue[]> {
