@@ -8,6 +8,7 @@ import { parseDuration } from './duration.ts'
 import { CliError, EXIT } from './exit.ts'
 import { explained } from './open-store.ts'
 import { type OutputFormat, printJson, printLines } from './output.ts'
+import { whileLocked } from './rotation-lock.ts'
 import { readServerAccess, ServerClient } from './server-client.ts'
 
 export interface RotateOptions {
@@ -56,11 +57,14 @@ export async function rotate(what: string, options: RotateOptions): Promise<void
   const overlapSeconds = parseDuration(options.overlap, '--overlap')
   const data = resolve(options.data)
   await mustHoldKeys(data)
-  // Without a server the next one takes up the keys when it starts.
-  const before = await shownBy(rotation, data)
-  const until = await explained(() => rotation.run(data, { overlapSeconds, now: new Date() }))
-  if (before !== undefined) await change(() => shownBy(rotation, data), before)
-  print(what, { until, isServed: before !== undefined }, options.output)
+  const done = await whileLocked(data, async () => {
+    // Without a server the next one takes up the keys when it starts.
+    const before = await shownBy(rotation, data)
+    const until = await explained(() => rotation.run(data, { overlapSeconds, now: new Date() }))
+    if (before !== undefined) await change(() => shownBy(rotation, data), before)
+    return { until, isServed: before !== undefined }
+  })
+  print(what, done, options.output)
 }
 
 async function mustHoldKeys(data: string): Promise<void> {

@@ -73,8 +73,12 @@ export async function openPki(
     await Promise.all(
       ['ca.crt', 'ca-cross.crt', 'sa.pub', 'revoked.txt'].map(name => read(join(directory, name))),
     )
+  // What signs has no end: a rotation that was cut off may have written one for it already.
+  const signing = [authority.certificate, publicKeyPem(tokenKey)]
   const [authorities, crosses, tokenKeys] = [bundle, chain, publicKeys].map(text =>
-    readDatedPem(text).filter(block => isCurrent(block, options.now)),
+    readDatedPem(text)
+      .map(block => (signing.includes(block.pem) ? { pem: block.pem } : block))
+      .filter(block => isCurrent(block, options.now)),
   ) as [DatedBlock[], DatedBlock[], DatedBlock[]]
   return {
     directory,

@@ -1,8 +1,9 @@
 // New keys in place of old ones in DIR/pki, with the old ones good for an overlap. Called by `podless rotate`; a server that
-// runs reads the folder again by itself. Each file is written whole, in an order in which every state between is a good one.
+// runs reads the folder again by itself. Each file is written whole, in an order in which every state between is a good one:
+// what a rotation that was killed has left counts for nothing, and the next one begins anew. One runs at a time.
 
 import { generateKeyPairSync } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { generateTokenKey, openPki, type Pki, publicKeyPem, selfSigned } from './ca.ts'
 import { createCrossCertificate, privateKeyPem } from './certificate.ts'
@@ -20,7 +21,7 @@ export interface RotationOptions {
  * Returns the end. Throws PkiError.
  */
 export async function rotateTokenKey(data: string, options: RotationOptions): Promise<Date> {
-  const { directory, tokenKey } = await openPki(data, options)
+  const { directory, tokenKey } = await openToRotate(data, options)
   const until = endOf(options)
   const key = await generateTokenKey(tokenKey.asymmetricKeyType === 'ec' ? 'ES256' : 'RS256')
   const path = join(directory, 'sa.pub')
@@ -42,7 +43,7 @@ export async function rotateTokenKey(data: string, options: RotationOptions): Pr
  * know only the old one verify the server by the new one's cross certificate. Returns the end. Throws PkiError.
  */
 export async function rotateAuthority(data: string, options: RotationOptions): Promise<Date> {
-  const { directory, authority: old } = await openPki(data, options)
+  const { directory, authority: old } = await openToRotate(data, options)
   const until = endOf(options)
   const { now, overlapSeconds: ttlSeconds } = options
   const { privateKey: key } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -52,7 +53,12 @@ export async function rotateAuthority(data: string, options: RotationOptions): P
   const [certificates, crosses] = await Promise.all(
     ['ca.crt', 'ca-cross.crt'].map(name => datedBlocks(join(directory, name), now)),
   )
-  const bundle = [{ pem: certificate }, ...(certificates ?? []).map(block => ending(block, until))]
+  const older = (certificates ?? []).filter(({ pem }) => pem !== old.certificate)
+  const bundle = [
+    { pem: certificate },
+    { pem: old.certificate, until },
+    ...older.map(block => ending(block, until)),
+  ]
   const cross = createCrossCertificate(old, { certificate, now, ttlSeconds })
   const chain = [{ pem: cross, until }, ...(crosses ?? [])]
   // The key says which certificate of ca.crt signs, so it comes last.
@@ -64,9 +70,18 @@ export async function rotateAuthority(data: string, options: RotationOptions): P
 
 /** The serving certificate and its key are made anew by the server when it next reads the folder. Throws PkiError. */
 export async function rotateServing(data: string, now: Date): Promise<void> {
-  const { directory }: Pki = await openPki(data, { now })
+  const { directory } = await openToRotate(data, { now })
   for (const name of ['apiserver.crt', 'apiserver.key'])
     await rm(join(directory, name), { force: true })
+}
+
+/** Removes what killed rotations were writing, which may be a key. Others write these files in a new folder only. */
+async function openToRotate(data: string, options: { readonly now: Date }): Promise<Pki> {
+  const pki = await openPki(data, options)
+  const isLeft = (name: string): boolean => /^(?:ca|ca-cross|sa)\.[a-z]+\..+\.new$/.test(name)
+  const left = (await readdir(pki.directory)).filter(isLeft)
+  await Promise.all(left.map(name => rm(join(pki.directory, name), { force: true })))
+  return pki
 }
 
 const endOf = ({ now, overlapSeconds }: RotationOptions): Date =>

@@ -21,15 +21,14 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { StorageError } from './errors.ts'
+import { tryLock } from './kernel-lock.ts'
 import { lmdbFileProblem } from './lmdb-file.ts'
 import { FORMAT_VERSION } from './record.ts'
 
 const FORMAT_NAME = 'podless-embedded-store'
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
-const SQLITE_BUSY = 5
 const LMDB_FILES = ['data.mdb', 'data.mdb-lock']
 /** What may be in the folder of a store that was not created yet. */
 const BEFORE_CREATION = new Set(['lock', 'server.pid', 'creating', 'format.json.new'])
@@ -126,32 +125,22 @@ async function makeFolder(directory: string): Promise<void> {
   }
 }
 
-/**
- * Node has no file locks of its own, but its SQLite takes one that the kernel drops with the
- * process.
- * NOTE: opening and closing `lock` elsewhere in this process would drop it, as POSIX locks do.
- */
 async function lock(directory: string): Promise<() => Promise<void>> {
-  const holder = new DatabaseSync(join(directory, 'lock'))
+  const unlock = tryLock(join(directory, 'lock'))
   const pidFile = join(directory, 'server.pid')
-  try {
-    holder.exec('PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE')
-  } catch (error) {
-    holder.close()
-    if (sqliteCodeOf(error) !== SQLITE_BUSY) throw error
+  if (unlock === undefined) {
     const pid = await readFile(pidFile, 'utf8').catch(() => '')
     const owner = pid.trim() === '' ? 'another process' : `process ${pid.trim()}`
     throw new StorageError('unavailable', {
       message:
         `The data folder ${directory} is in use by ${owner}. ` +
         'Stop that server, or choose another folder.',
-      cause: error,
     })
   }
   await writeFile(pidFile, `${process.pid}\n`, { mode: FILE_MODE })
   return async () => {
     await rm(pidFile, { force: true })
-    holder.close()
+    unlock()
   }
 }
 
@@ -242,8 +231,4 @@ export function corrupt(directory: string, reason: string, cause?: unknown): Sto
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : String(error)
-}
-
-function sqliteCodeOf(error: unknown): unknown {
-  return error instanceof Error && 'errcode' in error ? error.errcode : undefined
 }

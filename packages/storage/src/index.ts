@@ -27,6 +27,7 @@ export {
 export * from './errors.ts'
 export { type EtcdOptions, openEtcd } from './etcd.ts'
 export type { HistoryLimits } from './history.ts'
+export { tryLock } from './kernel-lock.ts'
 export * from './keys.ts'
 export type { StateView } from './state-view.ts'
 export * from './storage.ts'

@@ -1,0 +1,41 @@
+// One podless rotate at a time on a data folder: a lock on DIR/pki/rotate.lock, which the kernel drops with the process. Used
+// by rotate.ts.
+
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { tryLock } from '@podless/storage'
+import { CliError, EXIT } from './exit.ts'
+
+/** Runs it while no other rotation runs. Throws a CliError, without running it, while one does. */
+export async function whileLocked<T>(data: string, run: () => Promise<T>): Promise<T> {
+  const directory = join(data, 'pki')
+  const unlock = asOwnerOf(directory, () => tryLock(join(directory, 'rotate.lock')))
+  if (unlock === undefined)
+    throw new CliError(
+      EXIT.unavailable,
+      `another podless rotate is at work in ${directory}; run this one again when it has ended`,
+    )
+  try {
+    return await run()
+  } finally {
+    unlock()
+  }
+}
+
+/**
+ * What root would make in somebody's folder would be root's, and through a link of theirs anywhere. It does nothing but that at
+ * this moment: the whole process is somebody else for as long.
+ */
+function asOwnerOf<T>(directory: string, make: () => T): T {
+  if (process.geteuid?.() !== 0) return make()
+  const { uid, gid } = statSync(directory)
+  const groupBefore = process.getegid?.() ?? 0
+  process.setegid?.(gid)
+  process.seteuid?.(uid)
+  try {
+    return make()
+  } finally {
+    process.seteuid?.(0)
+    process.setegid?.(groupBefore)
+  }
+}
