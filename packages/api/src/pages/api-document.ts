@@ -1,13 +1,8 @@
 // A document of the API's own types that is no object: legacy discovery, in whichever format the client asks for.
-// Called by pages.ts. Ref: apiserver/pkg/endpoints/handlers/responsewriters/writers.go WriteObjectNegotiated
+// Called by pages.ts; calls respond.ts. Ref: apiserver/pkg/endpoints/handlers/responsewriters/writers.go WriteObjectNegotiated
 
-import {
-  encodeProtobuf,
-  encodeYaml,
-  type JsonObject,
-  type MediaChoice,
-  negotiate,
-} from '@podless/apimachinery'
+import { encodeProtobuf, type JsonObject, type MediaChoice, negotiate } from '@podless/apimachinery'
+import { encodeValue } from '../objects/respond.ts'
 import type { Incoming, Reply } from '../serving/exchange.ts'
 
 /** Answers a document whose kind is one of core v1's. Throws 406. */
@@ -29,10 +24,8 @@ export function apiDocumentReply(
   }
 }
 
-/** Plain JSON ends its line; what is indented for a person does not. */
-function encode(value: JsonObject, { format, pretty }: MediaChoice): Buffer | string {
-  if (format === 'yaml') return encodeYaml(value)
-  if (format === 'protobuf')
-    return encodeProtobuf(value, { group: '', version: 'v1', kind: String(value.kind) })
-  return pretty ? JSON.stringify(value, undefined, 2) : `${JSON.stringify(value)}\n`
+/** Not all of them say their version, which protobuf goes by. */
+function encode(value: JsonObject, media: MediaChoice): Buffer | string {
+  if (media.format !== 'protobuf') return encodeValue(value, media)
+  return encodeProtobuf(value, { group: '', version: 'v1', kind: String(value.kind) })
 }

@@ -1,7 +1,7 @@
 // A request and its answer without sockets: what server.ts hands to the handler chain and gets back.
 // Verbs are functions from the one to the other, so a unit test needs no HTTP.
 
-import { failure, type JsonObject } from '@podless/apimachinery'
+import { failure } from '@podless/apimachinery'
 
 /**
  * What work is abandoned with when nobody waits for it any more. Nobody sees it but the metrics and the audit log, which
@@ -74,15 +74,6 @@ export interface Reply {
 export function abandon({ body }: Reply): void {
   if (body.type !== 'stream') return
   body.start({ write: () => false, end: () => {}, pendingBytes: 0, signal: AbortSignal.abort() })
-}
-
-/** A small JSON answer. */
-export function jsonReply(code: number, value: JsonObject): Reply {
-  return {
-    code,
-    contentType: 'application/json',
-    body: { type: 'bytes', bytes: JSON.stringify(value) },
-  }
 }
 
 /** A plain text answer, as health pages give. */
