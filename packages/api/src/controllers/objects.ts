@@ -65,10 +65,9 @@ export class Objects {
   }
 
   /** Like list(), of objects as getShared() gives them. */
-  *listShared(resource: Resource): Generator<KubeObject> {
-    for (const stored of this.storage.cacher.list(prefixOf(resource, ''))) {
-      yield sharedOf(stored, resource)
-    }
+  listShared(resource: Resource): readonly KubeObject[] {
+    const all = this.storage.cacher.list(prefixOf(resource, ''))
+    return Array.from(all, stored => sharedOf(stored, resource))
   }
 
   /** Creates the object unless one of that name exists. True when it was made. */

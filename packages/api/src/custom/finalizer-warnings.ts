@@ -8,8 +8,10 @@ const CONFLICTS = 'to avoid accidental conflicts with other finalizer writers'
 
 /** Texts for the Warning header: one for each finalizer that `old` did not have and whose name has no domain. */
 export function finalizerWarnings(obj: KubeObject, old: KubeObject | undefined): string[] {
+  const { finalizers = [] } = obj.metadata
+  if (finalizers.length === 0) return []
   const before = new Set(old?.metadata.finalizers ?? [])
-  const added = new Set((obj.metadata.finalizers ?? []).filter(name => !before.has(name)))
+  const added = new Set(finalizers.filter(name => !before.has(name)))
   return [...added]
     .sort()
     .filter(name => !name.includes('/') && !STANDARD.has(name))

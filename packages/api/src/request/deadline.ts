@@ -15,21 +15,27 @@ export function deadlineOf(query: URLSearchParams): number {
 }
 
 /** What `run` answers, or 504 once the time is over; what still works on it is told to stop. */
-export async function inTime(
+export function inTime(
   request: Incoming,
   limitMs: number,
   run: () => Promise<Reply>,
 ): Promise<Reply> {
-  const overdue = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    const error = timeout(OVERDUE, 0)
-    overdue.reject(error)
-    request.abort(error)
-  }, limitMs)
-  timer.unref()
-  try {
-    return await Promise.race([run(), overdue.promise])
-  } finally {
-    clearTimeout(timer)
-  }
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      const error = timeout(OVERDUE, 0)
+      reject(error)
+      request.abort(error)
+    }, limitMs)
+    timer.unref()
+    run().then(
+      reply => {
+        clearTimeout(timer)
+        resolve(reply)
+      },
+      error => {
+        clearTimeout(timer)
+        reject(error)
+      },
+    )
+  })
 }

@@ -40,6 +40,7 @@ export function dedupOwners(
   when: string,
 ): void {
   const { ownerReferences = [] } = metadata
+  if (ownerReferences.length < 2) return
   const kept = new Map<string, (typeof ownerReferences)[number]>()
   const doubled: string[] = []
   for (const owner of ownerReferences) {

@@ -7,6 +7,7 @@ import type { FieldError } from '../field-error.ts'
 import type { JsonObject, JsonValue } from '../json.ts'
 import { Correlation } from './correlate.ts'
 import { applyDefaults, pruneForbiddenNulls } from './default.ts'
+import { featuresOf, type SchemaFeatures } from './features.ts'
 import { validateListTypes } from './list-type.ts'
 import {
   coerceEmbeddedMetadata,
@@ -93,11 +94,13 @@ const RULES_SKIPPED: FieldError = {
 class VersionSchema implements CustomResourceSchema {
   readonly node: SchemaNode
   readonly #preserve: boolean
+  readonly #features: SchemaFeatures
   readonly #rules: SchemaRules
 
   constructor(node: SchemaNode, preserve: boolean) {
     this.node = node
     this.#preserve = preserve
+    this.#features = featuresOf(node)
     this.#rules = new SchemaRules(node, { resourceRoot: true })
   }
 
@@ -109,13 +112,14 @@ class VersionSchema implements CustomResourceSchema {
       unknown.push(...pruneUnknownFields(object, this.node, { resourceRoot: true }))
       pruneForbiddenNulls(object, this.node)
     }
+    if (!this.#features.embedded) return { unknown }
     const embedded = coerceEmbeddedMetadata(object, this.node)
     if (embedded.error !== undefined) return { unknown, error: embedded.error }
     return { unknown: [...unknown, ...embedded.unknown] }
   }
 
   default(object: JsonObject): void {
-    applyDefaults(object, this.node)
+    if (this.#features.defaults) applyDefaults(object, this.node)
   }
 
   validate(object: JsonObject, options: ValidateObjectOptions = {}): RuleFindings {
@@ -126,9 +130,9 @@ class VersionSchema implements CustomResourceSchema {
         ? this.#validateStatus(object, correlation)
         : [
             ...validateValue(this.node, object, { correlation }),
-            ...validateEmbeddedResources(object, this.node),
+            ...(this.#features.embedded ? validateEmbeddedResources(object, this.node) : []),
           ]
-    const repeats = validateListTypes(this.node, object)
+    const repeats = this.#features.uniqueLists ? validateListTypes(this.node, object) : []
     // A list that was stored with repetitions may keep them.
     const tolerated = old !== undefined && repeats.length > 0 && this.#repeats(old)
     if (!tolerated) errors.push(...repeats)

@@ -35,16 +35,14 @@ class Decoder {
     fields: readonly string[],
   ): JsonObject | undefined {
     if (value === null) return undefined
-    if (!isObject(value)) return this.#mismatch(node, value, '', fields)
+    if (!isObject(value)) return this.#mismatch(node, value, undefined, fields)
     const out: JsonObject = {}
-    const order = [...(node.properties ?? [])]
-    for (const [name, child] of order) {
+    for (const [name, child] of node.properties ?? []) {
       const sent = Object.hasOwn(value, name) ? value[name] : undefined
-      const owner = typeName(node)
       const decoded =
         sent === undefined
           ? undefined
-          : this.#value(child, sent, join(path, name), owner, [...fields, name])
+          : this.#value(child, sent, join(path, name), node, [...fields, name])
       if (decoded !== undefined && !(isEmpty(decoded) && child.presence === 'omitempty')) {
         setOwn(out, name, decoded)
       } else if (child.presence === 'always' && child.type === 'string' && !isTime(child)) {
@@ -61,7 +59,7 @@ class Decoder {
     node: SchemaNode,
     value: JsonValue,
     path: string,
-    owner: string,
+    owner: SchemaNode | undefined,
     fields: readonly string[],
   ): JsonValue | undefined {
     if (value === null) return undefined
@@ -108,10 +106,11 @@ class Decoder {
   #mismatch(
     node: SchemaNode,
     value: JsonValue,
-    owner: string,
+    owner: SchemaNode | undefined,
     fields: readonly string[],
   ): undefined {
-    const field = fields.length === 0 ? 'value' : `struct field ${owner}.${fields.join('.')}`
+    const field =
+      fields.length === 0 ? 'value' : `struct field ${typeName(owner)}.${fields.join('.')}`
     this.error ??= `json: cannot unmarshal ${goJsonType(value)} into Go ${field} of type ${node.goType}`
     return undefined
   }
@@ -120,7 +119,7 @@ class Decoder {
 const RFC3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/
 
 const isTime = (node: SchemaNode): boolean => node.format === 'date-time'
-const typeName = (node: SchemaNode): string => (node.goType ?? '').replace(/^.*\./, '')
+const typeName = (node: SchemaNode | undefined): string => (node?.goType ?? '').replace(/^.*\./, '')
 const join = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`)
 
 function hasGoKind(node: SchemaNode, value: JsonValue): boolean {
