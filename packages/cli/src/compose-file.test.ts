@@ -151,10 +151,23 @@ const SEEN_BY: Readonly<Record<string, (name: string, service: Service) => boole
   'etcd-data': name => name === 'etcd',
   'podless-data': name => name === 'podless' || name.startsWith('prepare-'),
   istiod: name => name === 'istiod' || name === 'prepare-istiod',
-  vms: (name, service) => name === 'prepare-vms' || isVm(service),
+  'echo-a': name => name === 'prepare-vms' || name === 'echo-a',
+  'echo-b': name => name === 'prepare-vms' || name === 'echo-b',
 }
 
+/** Of another path a volume would take over no owner, and the step that fills it may not write there. */
+const checkMountPoints: Check = compose =>
+  servicesOf(compose).flatMap(([name, service]) => {
+    if (service.image !== 'podless') return []
+    const made = readFileSync(join(ROOT, 'deploy/Dockerfile'), 'utf8').match(/^RUN mkdir .*$/m)?.[0]
+    return (service.volumes ?? [])
+      .map(volume => volume.split(':')[1] ?? '')
+      .filter(path => made?.split(' ').includes(path) !== true)
+      .map(path => `${name}: the image has no ${path}`)
+  })
+
 const checkVolumes: Check = compose => [
+  ...checkMountPoints(compose),
   ...servicesOf(compose).flatMap(([name, service]) =>
     (service.volumes ?? []).flatMap(volume => {
       const [source = '', , mode] = volume.split(':')
@@ -246,7 +259,9 @@ const CHECKS: readonly (readonly [string, Check, readonly ((file: Compose) => un
     [
       ({ services }) => services['echo-a']?.volumes?.push('istiod:/istiod:ro'),
       ({ services }) => services.istiod?.volumes?.push('podless-data:/data:ro'),
-      ({ services }) => Object.assign(services['echo-b'] ?? {}, { volumes: ['vms:/mesh'] }),
+      ({ services }) => Object.assign(services['echo-b'] ?? {}, { volumes: ['echo-b:/mesh'] }),
+      ({ services }) => services['echo-b']?.volumes?.push('echo-a:/mesh/echo-a:ro'),
+      ({ services }) => services['prepare-vms']?.volumes?.push('echo-a:/mesh/echo-c'),
       ({ volumes }) => delete volumes.istiod,
     ],
   ],

@@ -1,7 +1,7 @@
 // One podless rotate at a time on a data folder: a lock on DIR/pki/rotate.lock, which the kernel drops with the process. Used
 // by rotate.ts.
 
-import { statSync } from 'node:fs'
+import { closeSync, constants, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { tryLock } from '@podless/storage'
 import { CliError, EXIT } from './exit.ts'
@@ -9,7 +9,12 @@ import { CliError, EXIT } from './exit.ts'
 /** Runs it while no other rotation runs. Throws a CliError, without running it, while one does. */
 export async function whileLocked<T>(data: string, run: () => Promise<T>): Promise<T> {
   const directory = join(data, 'pki')
-  const unlock = asOwnerOf(directory, () => tryLock(join(directory, 'rotate.lock')))
+  const unlock = asOwnerOf(directory, () => {
+    const path = join(directory, 'rotate.lock')
+    // For its owner alone, as everything there; SQLite would make it for all to read.
+    closeSync(openSync(path, constants.O_CREAT | constants.O_RDWR, 0o600))
+    return tryLock(path)
+  })
   if (unlock === undefined)
     throw new CliError(
       EXIT.unavailable,
