@@ -20,8 +20,8 @@ import { matchRules, matchSelectors, type Rule, type Webhook } from './webhook-c
 export interface PolicyOptions {
   readonly registry: Registry
   /** As the cache has them; an unchanged object is the same object. */
-  readonly policies: () => Iterable<KubeObject>
-  readonly bindings: () => Iterable<KubeObject>
+  readonly policies: () => readonly KubeObject[]
+  readonly bindings: () => readonly KubeObject[]
   readonly namespace: (name: string) => KubeObject | undefined
   readonly get: (resource: Resource, namespace: string, name: string) => KubeObject | undefined
   readonly list: (resource: Resource, namespace: string) => Iterable<KubeObject>
@@ -89,14 +89,17 @@ export function boundPolicies({
   policies,
   bindings,
 }: Pick<PolicyOptions, 'policies' | 'bindings'>): (readonly [KubeObject, readonly KubeObject[]])[] {
-  const byPolicy = Map.groupBy([...bindings()].sort(byName), binding =>
+  const bound = bindings()
+  if (bound.length === 0) return []
+  const byPolicy = Map.groupBy(bound.toSorted(byName), binding =>
     String((binding.spec as unknown as PolicyBinding).policyName),
   )
-  if (byPolicy.size === 0) return []
-  return [...policies()].sort(byName).flatMap(policy => {
-    const mine = byPolicy.get(nameOf(policy))
-    return mine === undefined ? [] : [[policy, mine] as const]
-  })
+  return policies()
+    .toSorted(byName)
+    .flatMap(policy => {
+      const mine = byPolicy.get(nameOf(policy))
+      return mine === undefined ? [] : [[policy, mine] as const]
+    })
 }
 
 /** What a policy has to do about a request; nothing when it does not mean it. */

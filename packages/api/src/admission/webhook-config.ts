@@ -48,8 +48,9 @@ export interface Webhook {
 }
 
 /** The webhooks of all configurations of one kind, in the order they are called: by configuration name, then as listed. */
-export function webhooksOf(configurations: Iterable<KubeObject>): Webhook[] {
-  const sorted = [...configurations].sort((a, b) =>
+export function webhooksOf(configurations: readonly KubeObject[]): Webhook[] {
+  if (configurations.length === 0) return []
+  const sorted = configurations.toSorted((a, b) =>
     (a.metadata.name ?? '') < (b.metadata.name ?? '') ? -1 : 1,
   )
   return sorted.flatMap(({ webhooks }) => (webhooks ?? []) as unknown as Webhook[])

@@ -34,7 +34,7 @@ export interface WebhookStepOptions {
   readonly client: WebhookClient
   readonly registry: Registry
   /** All configurations of a kind, from the cache. */
-  readonly configurations: (kind: 'mutating' | 'validating') => Iterable<KubeObject>
+  readonly configurations: (kind: 'mutating' | 'validating') => readonly KubeObject[]
   readonly namespaceLabels: (name: string) => Readonly<Record<string, string>> | undefined
   /** Brings what a webhook made into shape: defaults and pruning of the resource's schema. */
   readonly normalize: (obj: KubeObject, resource: Resource) => KubeObject
