@@ -97,7 +97,8 @@ export async function reachEtcd(connection: EtcdConnection, deadline: number): P
 }
 
 /**
- * Tries until the deadline, or until another endpoint has answered; rejects with the first reason, which says more than that time ran out.
+ * Tries until the deadline, or until another endpoint has answered; rejects with the first reason,
+ * which says more than that time ran out.
  */
 async function reachOne(
   connection: EtcdConnection,
