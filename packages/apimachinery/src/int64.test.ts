@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { isInt64, parseExact } from './int64.ts'
+import { addInt64, isInt64, parseExact } from './int64.ts'
 import { cloneJson, equalJson } from './json.ts'
 
 test('parseExact() keeps every int64 and writes it digit for digit', () => {
@@ -61,4 +61,12 @@ test('equalJson() tells neighbours beyond 2^53 apart', () => {
   const [a, b] = [parseExact('[9007199254740993]'), parseExact('[9007199254740992]')]
   assert.ok(!equalJson(a, b))
   assert.ok(equalJson(a, parseExact('[9007199254740993]')))
+})
+
+test('addInt64() counts on where numbers end, and wraps around as Go does', () => {
+  assert.equal(addInt64(1, 1), 2)
+  assert.equal(addInt64(2 ** 53 - 1, 1), 9007199254740992n)
+  assert.equal(addInt64(9007199254740993n, 1), 9007199254740994n)
+  assert.equal(addInt64(9007199254740992n, -1), 2 ** 53 - 1)
+  assert.equal(addInt64(2n ** 63n - 1n, 1), -(2n ** 63n))
 })

@@ -60,6 +60,13 @@ export function isJsonInteger(value: unknown): value is JsonNumber {
   return typeof value === 'bigint' || Number.isInteger(value)
 }
 
+/** The sum, wrapped around as Go's int64 does it. */
+export function addInt64(value: JsonNumber, by: number): JsonNumber {
+  const sum = Number(value) + by
+  if (Number.isSafeInteger(sum)) return sum
+  return jsonInteger(BigInt.asIntN(64, BigInt(value) + BigInt(by)))
+}
+
 /** JSON.parse with exact int64. Throws SyntaxError. */
 export function parseExact(text: string): JsonValue {
   return (hasLongInteger(text) ? JSON.parse(text, revive) : JSON.parse(text)) as JsonValue

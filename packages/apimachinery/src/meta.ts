@@ -1,5 +1,6 @@
 // The metadata every object carries. Ref: apimachinery/pkg/apis/meta/v1/types.go
 
+import type { JsonNumber } from './int64.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 
 export interface OwnerReference extends JsonObject {
@@ -27,7 +28,7 @@ export interface ObjectMeta extends JsonObject {
   namespace?: string
   uid?: string
   resourceVersion?: string
-  generation?: number
+  generation?: JsonNumber
   creationTimestamp?: string | null
   deletionTimestamp?: string
   deletionGracePeriodSeconds?: number

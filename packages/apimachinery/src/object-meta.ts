@@ -10,6 +10,7 @@ import {
   tooLong,
 } from './field-error.ts'
 import { parseApiVersion } from './gvk.ts'
+import type { JsonNumber } from './int64.ts'
 import { equalJson, type JsonValue } from './json.ts'
 import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from './meta.ts'
 import {
@@ -124,7 +125,7 @@ export function immutableField(
 }
 
 /** `must be greater than or equal to 0` */
-export function nonNegative(value: number, path: string): FieldError[] {
+export function nonNegative(value: JsonNumber, path: string): FieldError[] {
   return value >= 0 ? [] : [invalidValue(path, value, 'must be greater than or equal to 0')]
 }
 

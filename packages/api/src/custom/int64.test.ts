@@ -322,6 +322,15 @@ test('built-in int64 fields keep theirs in JSON and protobuf, and refuse what is
   assert.match(counted.text, /number 2147483648 into Go struct field Event.count of type int32/)
 })
 
+test('a generation beyond 2^53 is kept, and goes on from there', async () => {
+  const maps = '/api/v1/namespaces/default/configmaps'
+  const finalizers = '"finalizers":["example.com/wait"]'
+  const made = `{"metadata":{"name":"old","generation":${BIG},${finalizers}}}`
+  assert.match((await send('POST', maps, made)).text, /"generation":9007199254740993/)
+  const marked = await send('DELETE', `${maps}/old`)
+  assert.match(marked.text, /"generation":9007199254740994/)
+})
+
 test('a restarted server finds every int64 in its store', async () => {
   const made = await specOf('POST', CLOCKS, clock('stored', `{"at":${BIG}}`))
   client.close()

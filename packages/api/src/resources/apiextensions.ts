@@ -3,6 +3,7 @@
 // Ref: apiextensions-apiserver/pkg/registry/customresourcedefinition/strategy.go
 
 import {
+  addInt64,
   crdWarnings,
   defaultCrd,
   isObject,
@@ -39,7 +40,7 @@ function beginDeletion(obj: KubeObject, now: Date): void {
   const { metadata } = obj
   delete metadata.deletionGracePeriodSeconds
   // The spec is as it was, and the generation counts nothing else here.
-  if (metadata.generation !== undefined) metadata.generation -= 1
+  if (metadata.generation !== undefined) metadata.generation = addInt64(metadata.generation, -1)
   const finalizers = metadata.finalizers ?? []
   if (!finalizers.includes(CLEANUP_FINALIZER)) {
     metadata.finalizers = [...finalizers, CLEANUP_FINALIZER]

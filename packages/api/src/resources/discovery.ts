@@ -1,7 +1,7 @@
 // The group discovery.k8s.io: EndpointSlices. Read by resources/index.ts.
 // Ref: kubernetes/pkg/apis/discovery/validation, kubernetes/pkg/apis/discovery/v1/defaults.go
 
-import { equalJson, immutableField, type KubeObject } from '@podless/apimachinery'
+import { addInt64, equalJson, immutableField, type KubeObject } from '@podless/apimachinery'
 import type { Resource } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, column, formatFirst, NAME, textColumn } from './columns.ts'
@@ -32,7 +32,7 @@ function raiseGeneration(obj: KubeObject, old: KubeObject): void {
     addressType: addressType ?? '',
   })
   if (equalJson(parts(obj), parts(old))) return
-  obj.metadata.generation = (old.metadata.generation ?? 0) + 1
+  obj.metadata.generation = addInt64(old.metadata.generation ?? 0, 1)
 }
 
 const endpointSlices = builtin({

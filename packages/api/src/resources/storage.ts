@@ -1,7 +1,7 @@
 // The group storage.k8s.io: classes of volumes and what drivers say about themselves. Read by resources/index.ts.
 // Nothing provisions volumes here. Ref: kubernetes/pkg/apis/storage/validation, kubernetes/pkg/apis/storage/v1/defaults.go
 
-import { equalJson, type KubeObject } from '@podless/apimachinery'
+import { addInt64, equalJson, type KubeObject } from '@podless/apimachinery'
 import type { Resource } from '../resource.ts'
 import { builtin } from './builtin.ts'
 import { AGE, CREATED_AT, column, flagColumn, NAME, textColumn } from './columns.ts'
@@ -86,7 +86,7 @@ const attributesClasses = builtin({
 /** A new driver has no generation; it counts what changes from then on. */
 function raiseGeneration(obj: KubeObject, old: KubeObject): void {
   if (equalJson(obj.spec, old.spec)) return
-  obj.metadata.generation = (old.metadata.generation ?? 0) + 1
+  obj.metadata.generation = addInt64(old.metadata.generation ?? 0, 1)
 }
 
 const drivers = builtin({

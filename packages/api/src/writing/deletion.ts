@@ -2,6 +2,7 @@
 // Called by verbs/delete.ts and controllers/*. Ref: apiserver/pkg/registry/generic/registry/store.go Delete
 
 import {
+  addInt64,
   cloneJson,
   conflict,
   type DeleteOptions,
@@ -117,7 +118,7 @@ function markDeleted(
   if (metadata.deletionTimestamp !== undefined) return marked
   metadata.deletionTimestamp = timestamp(now)
   metadata.deletionGracePeriodSeconds = 0
-  if ((metadata.generation ?? 0) > 0) metadata.generation = metadata.generation! + 1
+  if ((metadata.generation ?? 0) > 0) metadata.generation = addInt64(metadata.generation!, 1)
   strategy.beginDeletion?.(marked, now)
   return marked
 }

@@ -4,6 +4,7 @@
 
 import { randomUUID } from 'node:crypto'
 import {
+  addInt64,
   cloneJson,
   conflict,
   equalJson,
@@ -400,7 +401,7 @@ async function prepareUpdate(
   await strategy.prepareForUpdate?.(next, live, rules)
   if (strategy.hasGeneration !== true) return
   if (strategy.countsAsChange?.(next, live) ?? specChanged(ctx.resource, next, live))
-    next.metadata.generation = (live.metadata.generation ?? 0) + 1
+    next.metadata.generation = addInt64(live.metadata.generation ?? 0, 1)
 }
 
 /**
