@@ -1,11 +1,13 @@
-// --encryption-key-file: which files are taken, and what is said about the others.
+// --encryption-key-file: which files are taken, what is said about the others, and that a change needs no restart.
 
 import assert from 'node:assert/strict'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { readEncryptionKeys } from './encryption-keys.ts'
+import { createLog } from '@podless/api'
+import { openMemory } from '@podless/storage/testing'
+import { openEncryptionKeys, readEncryptionKeys, withEncryption } from './encryption-keys.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'podless-keys-'))
 after(() => rm(directory, { recursive: true, force: true }))
@@ -40,4 +42,53 @@ test('other files are refused with what to do, and never with their content', as
   await assert.rejects(read(''), /holds no key/)
   await assert.rejects(read(`a:${secret}\na:${secret}`), /names a key twice/)
   await assert.rejects(readEncryptionKeys(join(directory, 'none')), /cannot be read/)
+})
+
+test('a change of the file is taken up by the server that runs; what cannot be used changes nothing', async t => {
+  const line = (name: string, fill: number): string =>
+    `${name}:${Buffer.alloc(32, fill).toString('base64')}\n`
+  await writeFile(path, line('old', 1), { mode: 0o600 })
+  await chmod(path, 0o600)
+  let logged = ''
+  const write = (text: string): void => {
+    logged += text
+  }
+  const log = createLog({ write, level: 'info', now: () => new Date(0) })
+  const keys = await openEncryptionKeys(path, log)
+  const inner = openMemory()
+  const backend = withEncryption(inner, keys)
+  t.after(keys.follow(5))
+  const written = async (name: string): Promise<string> => {
+    const key = `/registry/secrets/a/${name}`
+    await backend.put(key, Buffer.from(name), { ifRevision: 0 })
+    const { entry } = await inner.get(key)
+    return Buffer.from(entry?.value ?? []).toString('latin1', 0, 21)
+  }
+  const read = async (name: string): Promise<string> => {
+    const { entry } = await backend.get(`/registry/secrets/a/${name}`)
+    return Buffer.from(entry?.value ?? []).toString()
+  }
+  const until = async (isSo: () => boolean): Promise<void> => {
+    while (!isSo()) await new Promise(resolve => setImmediate(resolve))
+  }
+  assert.equal(await written('one'), 'k8s:enc:aesgcm:v1:old')
+
+  // Whoever migrates beside the server seals with the new key what this one reads.
+  await writeFile(path, line('new', 2) + line('old', 1))
+  await until(() => keys.reloads === 1)
+  assert.equal(await written('two'), 'k8s:enc:aesgcm:v1:new')
+  assert.deepEqual([await read('one'), await read('two')], ['one', 'two'])
+
+  await writeFile(path, line('new', 2))
+  await until(() => keys.reloads === 2)
+  assert.equal(await read('one'), 'one', 'history may hold values of a key that was taken out')
+
+  for (const broken of ['', line('new', 3)]) {
+    logged = ''
+    await writeFile(path, broken)
+    await until(() => logged.includes('stay in force'))
+    assert.equal(await written(`after ${broken.length}`), 'k8s:enc:aesgcm:v1:new')
+  }
+  assert.equal(keys.reloads, 2)
+  await backend.close()
 })

@@ -17,7 +17,7 @@ import { createClientCertificate, kubeconfig, type Pki } from '@podless/identity
 import type { Backend } from '@podless/storage'
 import { type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.ts'
 import { type Issuers, openIssuers } from './authentication-config.ts'
-import { readEncryptionKeys, withEncryption } from './encryption-keys.ts'
+import { openEncryptionKeys, withEncryption } from './encryption-keys.ts'
 import { CliError, EXIT } from './exit.ts'
 import { collectWhenIdle } from './idle-memory.ts'
 import { explain, explained, openStore, type StoreOptions } from './open-store.ts'
@@ -43,6 +43,9 @@ export interface UpOptions extends AuditLogOptions, StoreOptions {
 /** Open requests get this long after SIGTERM before their connections are cut. */
 const DRAIN_MS = 10_000
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+/** Ref: apiserver/pkg/server/options/encryptionconfig/metrics/metrics.go */
+const KEY_RELOADS =
+  'apiserver_encryption_config_controller_automatic_reloads_total{status="success"}'
 const ADMIN_TTL_SECONDS = 365 * 86_400
 
 export async function up(options: UpOptions): Promise<void> {
@@ -55,7 +58,7 @@ export async function up(options: UpOptions): Promise<void> {
   const audit = await openAuditLog(options, log)
   await makeDataFolder(data)
   const trust = await explained(() => openTrust({ data, names: servingNamesOf(config), now }))
-  const keys = await readEncryptionKeys(options.encryptionKeyFile)
+  const keys = await openEncryptionKeys(options.encryptionKeyFile, log)
   const backend = withEncryption(await openStore(options, data), keys)
   const stop = Promise.withResolvers<NodeJS.Signals | { fatal: unknown }>()
   for (const signal of SIGNALS) process.once(signal, stop.resolve)
@@ -72,6 +75,7 @@ export async function up(options: UpOptions): Promise<void> {
   await writeAdminKubeconfig(data, trust.pki, server, now())
   const stopFollowing = [
     issuers?.follow(),
+    keys.follow(),
     followTrust({
       trust,
       server,
@@ -79,6 +83,7 @@ export async function up(options: UpOptions): Promise<void> {
       onReload: () => writeAdminKubeconfig(data, trust.pki, server, now()),
     }),
   ]
+  server.metrics.counter(KEY_RELOADS, () => keys.reloads)
   const elapsed = Math.round(performance.now() - started)
   process.stdout.write(
     `podless: ready on https://${server.advertised} in ${elapsed} ms; export KUBECONFIG=${join(data, 'admin.kubeconfig')}\n`,

@@ -14,7 +14,10 @@ export interface EncryptionKey {
 }
 
 export interface EncryptionOptions {
-  /** The first encrypts, all decrypt. Without any, values are written plain and encrypted ones cannot be read. */
+  /**
+   * The first encrypts, all decrypt. Without any, values are written plain and encrypted ones cannot be read. Asked for each
+   * value, so that they may change.
+   */
   readonly keys: readonly EncryptionKey[]
   /** Of the keys whose values are encrypted. */
   readonly prefixes: readonly string[]
@@ -119,11 +122,9 @@ function openedEvent(cipher: ValueCipher, event: WatchEvent): WatchEvent {
 
 class ValueCipher {
   readonly #options: EncryptionOptions
-  readonly #secrets: ReadonlyMap<string, Uint8Array>
 
   constructor(options: EncryptionOptions) {
     this.#options = options
-    this.#secrets = new Map(options.keys.map(({ name, secret }) => [name, secret]))
   }
 
   close(key: string, value: Uint8Array): Uint8Array {
@@ -148,7 +149,7 @@ class ValueCipher {
     if (!this.#covers(key) || !bytes.subarray(0, MARK.length).equals(MARK)) return value
     const end = bytes.indexOf(COLON, MARK.length)
     const name = end < 0 ? '' : bytes.toString('latin1', MARK.length, end)
-    const secret = this.#secrets.get(name)
+    const secret = this.#options.keys.find(key => key.name === name)?.secret
     if (secret === undefined) {
       throw new StorageError('corrupt', {
         key,
