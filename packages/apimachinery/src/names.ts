@@ -2,6 +2,8 @@
 // Each check returns upstream's sentences, none when the value is fine. Called by object-meta.ts, selectors.ts and strategies.
 // Ref: apimachinery/pkg/util/validation/validation.go, apimachinery/pkg/api/validate/content/*.go
 
+import type { JsonNumber } from './int64.ts'
+
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'
 const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`
 const DNS_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?'
@@ -174,7 +176,7 @@ export function isPortName(value: string): string[] {
 }
 
 /** `must be between 1 and 65535, inclusive` */
-export function isInRange(value: number, min: number, max: number): string[] {
+export function isInRange(value: JsonNumber, min: number, max: number): string[] {
   return value >= min && value <= max ? [] : [`must be between ${min} and ${max}, inclusive`]
 }
 

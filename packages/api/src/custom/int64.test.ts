@@ -322,6 +322,19 @@ test('built-in int64 fields keep theirs in JSON and protobuf, and refuse what is
   assert.match(counted.text, /number 2147483648 into Go struct field Event.count of type int32/)
 })
 
+test('what is wrong with an int64 of a built-in is said of the number that was sent', async () => {
+  const pod = (spec: string): string => `{"metadata":{"name":"p"},"spec":{${spec}}}`
+  const refusals = [
+    [`"activeDeadlineSeconds":${BIG}`, 'spec.activeDeadlineSeconds'],
+    ['"securityContext":{"runAsUser":-9223372036854775808}', 'spec.securityContext.runAsUser'],
+  ]
+  for (const [spec = '', field] of refusals) {
+    const { text } = await send('POST', '/api/v1/namespaces/default/pods', pod(spec))
+    const value = /-?\d{16,}/.exec(spec)?.[0]
+    assert.ok(text.includes(`${field}: Invalid value: ${value}: must be between`), text)
+  }
+})
+
 test('a generation beyond 2^53 is kept, and goes on from there', async () => {
   const maps = '/api/v1/namespaces/default/configmaps'
   const finalizers = '"finalizers":["example.com/wait"]'

@@ -34,6 +34,7 @@ import {
   ensureObject,
   fillDefaults,
   fillEmpty,
+  int64At,
   mapAt,
   numberAt,
   objectAt,
@@ -312,12 +313,12 @@ const controllerRevisions = builtin({
   plural: 'controllerrevisions',
   strategy: {
     validate: obj => [
-      ...nonNegative(numberAt(obj, 'revision') ?? 0, 'revision'),
+      ...nonNegative(int64At(obj, 'revision') ?? 0, 'revision'),
       ...revisionDataErrors(obj.data),
     ],
     validateUpdate: (obj, old) => [
       ...immutableField(obj.data, old.data, 'data'),
-      ...nonNegative(numberAt(obj, 'revision') ?? 0, 'revision'),
+      ...nonNegative(int64At(obj, 'revision') ?? 0, 'revision'),
     ],
   },
   columns: revisionColumns,

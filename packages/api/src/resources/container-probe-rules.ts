@@ -15,7 +15,7 @@ import {
   notSupported,
   required,
 } from '@podless/apimachinery'
-import { listAt, numberAt, objectsAt, textAt } from './reading.ts'
+import { int64At, listAt, numberAt, objectsAt, textAt } from './reading.ts'
 
 const HANDLERS = ['exec', 'httpGet', 'tcpSocket', 'grpc', 'sleep']
 const SCHEMES = ['HTTP', 'HTTPS']
@@ -50,7 +50,7 @@ export function probeErrors(container: JsonObject, path: string): FieldError[] {
 }
 
 function graceErrors(probe: JsonObject, path: string, kind: string): FieldError[] {
-  const seconds = numberAt(probe, 'terminationGracePeriodSeconds')
+  const seconds = int64At(probe, 'terminationGracePeriodSeconds')
   if (seconds === undefined) return []
   const where = `${path}.terminationGracePeriodSeconds`
   if (kind === 'readinessProbe') {

@@ -17,7 +17,16 @@ import {
   validateLabelSelector,
 } from '@podless/apimachinery'
 import { mismatch, podTemplateErrors } from './pod-rules.ts'
-import { listAt, mapAt, numberAt, objectAt, objectsAt, textAt, valueAt } from './reading.ts'
+import {
+  int64At,
+  listAt,
+  mapAt,
+  numberAt,
+  objectAt,
+  objectsAt,
+  textAt,
+  valueAt,
+} from './reading.ts'
 
 const AMOUNTS = [
   ...['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit'],
@@ -44,7 +53,7 @@ export function ownLabels({ metadata: { uid = '', name = '' } }: KubeObject) {
 /** What is wrong with the spec of a Job at `path`. */
 export function jobSpecErrors(spec: JsonObject, path: string): FieldError[] {
   return [
-    ...AMOUNTS.flatMap(field => nonNegative(numberAt(spec, field) ?? 0, `${path}.${field}`)),
+    ...AMOUNTS.flatMap(field => nonNegative(int64At(spec, field) ?? 0, `${path}.${field}`)),
     ...managerErrors(spec, `${path}.managedBy`),
     ...indexErrors(spec, path),
     ...failureErrors(spec, `${path}.podFailurePolicy`),

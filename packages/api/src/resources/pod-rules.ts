@@ -23,7 +23,16 @@ import { NOT_AN_IP } from './core-service-rules.ts'
 import { schedulingErrors } from './pod-scheduling-rules.ts'
 import { podSecurityErrors } from './pod-security-rules.ts'
 import { volumeErrors } from './pod-volume-rules.ts'
-import { mapAt, numberAt, objectAt, objectsAt, textAt, textsAt, valueAt } from './reading.ts'
+import {
+  int64At,
+  mapAt,
+  numberAt,
+  objectAt,
+  objectsAt,
+  textAt,
+  textsAt,
+  valueAt,
+} from './reading.ts'
 
 const RESTART_POLICIES = ['Always', 'OnFailure', 'Never']
 const DNS_POLICIES = ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None']
@@ -56,7 +65,7 @@ export function podSpecErrors(spec: JsonObject, path: string): FieldError[] {
     if (value === '') continue
     errors.push(...rule(value).map(text => invalidValue(`${path}.${field}`, value, text)))
   }
-  const deadline = numberAt(spec, 'activeDeadlineSeconds')
+  const deadline = int64At(spec, 'activeDeadlineSeconds')
   if (deadline !== undefined && (deadline < 1 || deadline > 2 ** 31 - 1)) {
     const detail = 'must be between 1 and 2147483647, inclusive'
     errors.push(invalidValue(`${path}.activeDeadlineSeconds`, deadline, detail))
@@ -204,4 +213,4 @@ export function foreverErrors(template: JsonObject, kind: string): FieldError[] 
 
 /** A number field that may not be negative, at a path that is read and reported. */
 export const notNegative = (obj: JsonObject, path: string): FieldError[] =>
-  nonNegative(numberAt(obj, path) ?? 0, path)
+  nonNegative(int64At(obj, path) ?? 0, path)

@@ -11,7 +11,7 @@ import {
   notSupported,
   required,
 } from '@podless/apimachinery'
-import { listAt, numberAt, objectsAt, textAt } from './reading.ts'
+import { int64At, listAt, objectsAt, textAt } from './reading.ts'
 
 const ID_MAX = 2 ** 31 - 1
 const PROC_MOUNTS = ['Default', 'Unmasked']
@@ -22,7 +22,7 @@ const SYSCTL_PATTERN = '^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0
 const SYSCTL = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$/
 
 function idErrors(context: JsonObject, field: string, path: string): FieldError[] {
-  const id = numberAt(context, field)
+  const id = int64At(context, field)
   if (id === undefined) return []
   return isInRange(id, 0, ID_MAX).map(text => invalidValue(`${path}.${field}`, id, text))
 }

@@ -14,7 +14,7 @@ import {
   required,
 } from '@podless/apimachinery'
 import { fieldRefErrors, resourceRefErrors, VOLUME_FIELDS } from './pod-field-rules.ts'
-import { numberAt, objectsAt, textAt } from './reading.ts'
+import { int64At, numberAt, objectsAt, textAt } from './reading.ts'
 
 const FILE_MODE_MAX = 0o777
 const TOKEN_SECONDS_MIN = 600
@@ -206,7 +206,7 @@ function projectedErrors(source: JsonObject, path: string): FieldError[] {
     }
     const token = part.serviceAccountToken
     if (isObject(token)) {
-      const seconds = numberAt(token, 'expirationSeconds') ?? 0
+      const seconds = int64At(token, 'expirationSeconds') ?? 0
       if (seconds < TOKEN_SECONDS_MIN) {
         const detail = 'may not specify a duration less than 10 minutes'
         const at = `${where}.serviceAccountToken.expirationSeconds`

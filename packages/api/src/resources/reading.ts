@@ -1,7 +1,13 @@
 // Reads nested fields of objects whose kind promises a shape: a missing or odd field reads as nothing.
 // Called by strategies and columns of resources/*; calls nothing.
 
-import { isJsonNumber, isObject, type JsonObject, type JsonValue } from '@podless/apimachinery'
+import {
+  isJsonNumber,
+  isObject,
+  type JsonNumber,
+  type JsonObject,
+  type JsonValue,
+} from '@podless/apimachinery'
 
 type Path = string | readonly string[]
 
@@ -21,7 +27,13 @@ export function textAt(root: JsonValue | undefined, path: Path): string {
   return typeof value === 'string' ? value : ''
 }
 
-/** A number, rounded where it is an integer beyond 2^53, or undefined. */
+/** A number as it was sent, or undefined: for fields of type int64. */
+export function int64At(root: JsonValue | undefined, path: Path): JsonNumber | undefined {
+  const value = valueAt(root, path)
+  return isJsonNumber(value) ? value : undefined
+}
+
+/** A number to calculate with, or undefined. An integer beyond 2^53 is rounded. */
 export function numberAt(root: JsonValue | undefined, path: Path): number | undefined {
   const value = valueAt(root, path)
   return isJsonNumber(value) ? Number(value) : undefined

@@ -18,7 +18,7 @@ import {
 import type { RuleContext, TokenService, VirtualSubresource } from '../resource.ts'
 import { VM_AUDIENCE } from '../vm/vm-policy.ts'
 import { schemaOf } from './builtin.ts'
-import { numberAt, textAt, textsAt } from './reading.ts'
+import { int64At, numberAt, textAt, textsAt } from './reading.ts'
 
 const GVK = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' }
 const EXPIRATION_SECONDS_DEFAULT = 3600
@@ -50,7 +50,7 @@ async function createToken(
   const asked = textsAt(body, 'spec.audiences')
   const audiences = asked.length === 0 ? tokens.audiences : asked
   const expirationSeconds = numberAt(body, 'spec.expirationSeconds') ?? EXPIRATION_SECONDS_DEFAULT
-  const errors = [...audienceErrors(asked), ...expirationErrors(expirationSeconds)]
+  const errors = [...audienceErrors(asked), ...expirationErrors(body)]
   if (errors.length > 0) throw invalid(GVK, '', errors)
   const now = ctx.now()
   const boundObjectRef = isObject(body.spec) ? body.spec.boundObjectRef : undefined
@@ -104,7 +104,8 @@ function audienceErrors(audiences: readonly string[]): FieldError[] {
   return at < 0 ? [] : [invalidValue(`spec.audiences[${at}]`, VM_AUDIENCE, detail)]
 }
 
-function expirationErrors(seconds: number): FieldError[] {
+function expirationErrors(body: KubeObject): FieldError[] {
+  const seconds = int64At(body, 'spec.expirationSeconds') ?? EXPIRATION_SECONDS_DEFAULT
   const refuse = (detail: string) => [invalidValue('spec.expirationSeconds', seconds, detail)]
   if (seconds < EXPIRATION_SECONDS_MIN) {
     return refuse('may not specify a duration less than 10 minutes')
