@@ -23,6 +23,7 @@ const COLORS: Readonly<Record<string, string>> = {
   embedded: '#2a9d8f',
   etcd: '#457b9d',
   peer: '#b0b0b0',
+  bare: '#e9c46a',
 }
 const WIDTH = 760
 const LEFT = 90

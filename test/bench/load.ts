@@ -1,7 +1,9 @@
-// Throughput and tails of the basic verbs: our two stores and, with --peer KUBECONFIG, any other API server, in turns in one
-// run, so that a machine that slows down slows all of them. Called by run.ts; the work itself is load-work.ts.
+// Throughput and tails of the basic verbs: our two stores, the least that Node.js needs for them (bare-server.ts) and, with
+// --peer KUBECONFIG, any other API server, in turns in one run, so that a machine that slows down slows all of them.
+// Called by run.ts; the work itself is load-work.ts.
 
 import { missingPrograms } from '../harness/child-process.ts'
+import { withBareServer } from './bare.ts'
 import { defineLoads, type Figures, FULL_SIZE, type LoadSize, work } from './load-work.ts'
 import { cpuMicros, ENGINES, median, report, residentMib, withServer } from './measure.ts'
 import type { BenchOptions } from './options.ts'
@@ -12,6 +14,8 @@ const ROUNDS = 3
 const WARM_UP: LoadSize = { objects: 500, watchers: 10, events: 20 }
 /** Figures of which more is better; of the others less is. */
 const isRate = (name: string): boolean => name.endsWith('PerSecond')
+
+const BARE = 'bare'
 
 interface Target {
   readonly server: string
@@ -28,7 +32,13 @@ export async function load(options: BenchOptions): Promise<void> {
     const client = await openWire(peer)
     targets.push({ server: 'peer', client, pids: peerPids, rounds: [] })
   }
-  await withTargets([...ENGINES], targets, () => compare(targets))
+  await withTargets([...ENGINES], targets, () =>
+    withBareServer(async ({ child, kubeconfig }) => {
+      const client = await openWire(kubeconfig)
+      targets.push({ server: BARE, client, pids: [child.pid], rounds: [] })
+      await compare(targets)
+    }),
+  )
 }
 
 /** Starts a server for each engine, one inside the other, and runs the body with all of them. */
@@ -68,9 +78,12 @@ async function compare(targets: readonly Target[]): Promise<void> {
     if (peer !== undefined && server !== 'peer')
       report('load-ratio', { server, to: 'peer', ...ratios(own, peer) })
   }
-  const [embedded, etcd] = ENGINES.map(engine => figures.get(engine))
-  if (embedded !== undefined && etcd !== undefined)
-    report('load-ratio', { server: 'embedded', to: 'etcd', ...ratios(embedded, etcd) })
+  const embedded = figures.get('embedded')
+  for (const to of ['etcd', BARE]) {
+    const other = figures.get(to)
+    if (embedded !== undefined && other !== undefined)
+      report('load-ratio', { server: 'embedded', to, ...ratios(embedded, other) })
+  }
   for (const { client } of targets) client.close()
 }
 
