@@ -1,7 +1,7 @@
 // --encryption-key-file: which files are taken, what is said about the others, and that a change needs no restart.
 
 import assert from 'node:assert/strict'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -71,21 +71,26 @@ test('a change of the file is taken up by the server that runs; what cannot be u
   const until = async (isSo: () => boolean): Promise<void> => {
     while (!isSo()) await new Promise(resolve => setImmediate(resolve))
   }
+  /** At once: a look at a file that is empty first, and then read whole, would be followed by a second one. */
+  const replace = async (text: string): Promise<void> => {
+    await writeFile(`${path}.new`, text, { mode: 0o600 })
+    await rename(`${path}.new`, path)
+  }
   assert.equal(await written('one'), 'k8s:enc:aesgcm:v1:old')
 
   // Whoever migrates beside the server seals with the new key what this one reads.
-  await writeFile(path, line('new', 2) + line('old', 1))
+  await replace(line('new', 2) + line('old', 1))
   await until(() => keys.reloads === 1)
   assert.equal(await written('two'), 'k8s:enc:aesgcm:v1:new')
   assert.deepEqual([await read('one'), await read('two')], ['one', 'two'])
 
-  await writeFile(path, line('new', 2))
+  await replace(line('new', 2))
   await until(() => keys.reloads === 2)
   assert.equal(await read('one'), 'one', 'history may hold values of a key that was taken out')
 
   for (const broken of ['', line('new', 3)]) {
     logged = ''
-    await writeFile(path, broken)
+    await replace(broken)
     await until(() => logged.includes('stay in force'))
     assert.equal(await written(`after ${broken.length}`), 'k8s:enc:aesgcm:v1:new')
   }
