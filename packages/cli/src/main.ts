@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { addBackup } from './commands/backup.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addHelp } from './commands/help.ts'
 import { addIstio } from './commands/istio.ts'
 import { addKubeconfig } from './commands/kubeconfig.ts'
 import { addMesh } from './commands/mesh.ts'
@@ -13,6 +14,7 @@ import { addRestore } from './commands/restore.ts'
 import { addRotate } from './commands/rotate.ts'
 import { addUp } from './commands/up.ts'
 import { addVm } from './commands/vm.ts'
+import { addTwins } from './environment-twins.ts'
 import { CliError, EXIT } from './exit.ts'
 
 function program(): Command {
@@ -34,8 +36,10 @@ function program(): Command {
     addBackup,
     addRestore,
     addDoctor,
+    addHelp,
   ])
     add(root)
+  addTwins(root, process.env)
   return root
 }
 

@@ -1,4 +1,5 @@
-// Options that several commands share, and the twin each option has in the environment. Used by commands/*.
+// Options that several commands share, with the name of their twin in the environment. Used by commands/*; those of all others
+// are named by environment-twins.ts.
 
 import { Option } from 'commander'
 import { etcdEndpoints, folder, serverUrl } from './option-values.ts'
@@ -34,7 +35,9 @@ export const clusterOption = (): Option =>
 
 /** --output json on a command that prints data. */
 export const outputOption = (): Option =>
-  new Option('-o, --output <format>', 'how to print').choices(['json', 'text']).default('text')
+  option('-o, --output <format>', 'how to print', 'OUTPUT')
+    .choices(['json', 'text'])
+    .default('text')
 
 export const storeOption = (): Option =>
   option('--store <engine>', 'where objects are kept', 'STORE')

@@ -109,7 +109,7 @@ function configOf(options: UpOptions): ServerConfig {
     port: numberOf(options.port),
     ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
     serviceClusterIpRange: options.serviceClusterIpRange,
-    serviceResolver: resolverOf(options.serviceResolver ?? fromEnvironment()),
+    serviceResolver: resolverOf(options.serviceResolver ?? []),
     maxRequestsPerUser: numberOf(options.maxRequestsPerUser),
     maxWatchesPerUser: numberOf(options.maxWatchesPerUser),
     maxConnectionsPerAddress: numberOf(options.maxConnectionsPerAddress),
@@ -126,9 +126,6 @@ function configOf(options: UpOptions): ServerConfig {
 
 /** Anything else is left for the schema to refuse. */
 const numberOf = (text: string): number | string => (/^\d+$/.test(text) ? Number(text) : text)
-
-const fromEnvironment = (): string[] =>
-  (process.env.PODLESS_SERVICE_RESOLVER ?? '').split(',').filter(text => text !== '')
 
 function resolverOf(entries: readonly string[]): Record<string, string> {
   return Object.fromEntries(

@@ -3,9 +3,6 @@
 import type { Command } from 'commander'
 import { dataOption, option, storeOptions } from '../options.ts'
 
-const SERVICE_RESOLVER =
-  'where webhooks reach a Service, repeatable (PODLESS_SERVICE_RESOLVER: comma-separated)'
-
 const LIMITS: readonly (readonly [name: string, what: string, limit: string])[] = [
   ['max-requests-per-user', 'requests of one user at once', '600'],
   ['max-watches-per-user', 'open watches of one user', '2000'],
@@ -49,9 +46,13 @@ export function addUp(root: Command): void {
     option('--log-level <level>', 'what goes to stderr', 'LOG_LEVEL')
       .choices(['debug', 'info', 'warn', 'error'])
       .default('warn'),
+    option(
+      '--service-resolver <name.namespace=host:port...>',
+      'where webhooks reach a Service, repeatable',
+      'SERVICE_RESOLVER',
+    ),
   ]
   for (const item of options) command.addOption(item)
-  command.option('--service-resolver <name.namespace=host:port...>', SERVICE_RESOLVER)
   command.action(async (_options, self: Command) => {
     const { up } = await import('../up.ts')
     const { readConfigFile } = await import('../config-file.ts')
