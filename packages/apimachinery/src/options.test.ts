@@ -161,6 +161,11 @@ test('DeleteOptions are refused in the words of the reference', () => {
     '400 strconv.ParseInt: parsing "x": invalid syntax',
   )
   assert.match(
+    refusal(() => deleteOptionsFromBody({ gracePeriodSeconds: 1.5 })),
+    /^400 json: cannot unmarshal number 1\.5 into Go struct field DeleteOptions\.gracePeriodSeconds of type int64$/,
+  )
+  assert.equal(deleteOptionsFromBody({ gracePeriodSeconds: 2n ** 60n }).gracePeriodSeconds, 2 ** 60)
+  assert.match(
     refusal(() => deleteOptionsFromBody({ gracePeriodSeconds: 'x' })),
     /^400 json: cannot unmarshal string into Go struct field DeleteOptions\.gracePeriodSeconds of type int64$/,
   )

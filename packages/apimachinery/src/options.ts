@@ -13,6 +13,7 @@ import {
   required,
 } from './field-error.ts'
 import { type FieldSelector, parseFieldSelector } from './field-selectors.ts'
+import { isInt64, type JsonNumber } from './int64.ts'
 import type { JsonObject } from './json.ts'
 import { validateFieldManager } from './object-meta.ts'
 import { type LabelSelector, parseLabelSelector } from './selectors.ts'
@@ -297,11 +298,20 @@ const absent = <T extends z.ZodMiniType>(schema: T) =>
     z.optional(z.nullable(schema)),
     z.transform(value => value ?? undefined),
   )
+const unreadable = (what: string, field: string, type: string): string =>
+  `json: cannot unmarshal ${what} into Go struct field DeleteOptions.${field} of type ${type}`
 const goField = (field: string, type: string) => ({
-  error: (issue: { readonly input?: unknown }) =>
-    `json: cannot unmarshal ${jsonKind(issue.input)} into Go struct field DeleteOptions.${field} of type ${type}`,
+  error: (issue: { readonly input?: unknown }) => unreadable(jsonKind(issue.input), field, type),
 })
-const int64Field = (field: string) => z.int(goField(field, 'int64'))
+/** Rounded where a number cannot hold it: nothing is calculated with it. */
+const int64Field = (field: string) =>
+  z.pipe(
+    z.custom<JsonNumber>(isInt64, {
+      error: ({ input }) =>
+        unreadable(typeof input === 'number' ? `number ${input}` : jsonKind(input), field, 'int64'),
+    }),
+    z.transform(Number),
+  )
 const boolField = (field: string) => z.boolean(goField(field, 'bool'))
 const stringField = (field: string, type: string) => z.string(goField(field, type))
 
