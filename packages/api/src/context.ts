@@ -43,6 +43,7 @@ export interface RequestContext {
 export function ruleContext(ctx: RequestContext, dryRun: boolean): RuleContext {
   return {
     user: ctx.user,
+    verb: ctx.info.verb,
     namespace: ctx.info.namespace,
     dryRun,
     now: ctx.server.now,

@@ -36,6 +36,8 @@ export interface UserInfo {
 /** What every rule of one resource gets to know about the request it runs in. */
 export interface RuleContext {
   readonly user: UserInfo
+  /** What the request does, as RBAC names it. */
+  readonly verb: string
   readonly namespace: string
   /** True under dryRun=All: change nothing outside the object. */
   readonly dryRun: boolean

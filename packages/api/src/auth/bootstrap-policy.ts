@@ -88,6 +88,7 @@ const AGGREGATE_TO_EDIT: readonly Rule[] = [
   on('policy', 'poddisruptionbudgets', WRITE),
   on('networking.k8s.io', 'ingresses networkpolicies', WRITE),
   on(LEASES, 'leases', READ_WRITE),
+  on('resource.k8s.io', 'resourceclaims resourceclaimtemplates', WRITE),
 ]
 
 const AGGREGATE_TO_VIEW: readonly Rule[] = [
@@ -117,6 +118,7 @@ const AGGREGATE_TO_VIEW: readonly Rule[] = [
   ),
   on('policy', 'poddisruptionbudgets poddisruptionbudgets/status', READ),
   on('networking.k8s.io', 'ingresses ingresses/status networkpolicies', READ),
+  on('resource.k8s.io', 'resourceclaims resourceclaims/status resourceclaimtemplates', READ),
 ]
 
 const CONTROLLER_MANAGER: readonly Rule[] = [
@@ -157,8 +159,10 @@ const SCHEDULER: readonly Rule[] = [
   on('resource.k8s.io', 'deviceclasses', READ),
   on('resource.k8s.io', 'resourceclaims', READ_UPDATE),
   on('resource.k8s.io', 'resourceclaims/status', READ_UPDATE),
-  on('', 'pods/finalizers', READ_UPDATE),
+  on('', 'pods/finalizers', ['update']),
   on('resource.k8s.io', 'resourceslices', READ),
+  on('resource.k8s.io', 'resourceclaims', ['create', 'delete']),
+  on('resource.k8s.io', 'resourceclaims/binding', ['patch', 'update']),
 ]
 
 const NODE: readonly Rule[] = [

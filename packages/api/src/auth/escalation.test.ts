@@ -38,6 +38,7 @@ function context(rules: JsonValue[], roles: KubeObject[] = [], user = eve): Rule
   const unused = (): never => assert.fail('not used by RBAC writes')
   return {
     user,
+    verb: 'create',
     namespace: 'ns',
     dryRun: false,
     now: unused,

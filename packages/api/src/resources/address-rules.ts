@@ -6,6 +6,8 @@ import { type FieldError, invalidValue } from '@podless/apimachinery'
 
 const NOT_AN_IP = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
 const NOT_A_CIDR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
+const NOT_AN_INTERFACE =
+  'must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)'
 const FAMILY_BITS = { 4: 32, 6: 128 } as const
 
 export interface Cidr {
@@ -68,6 +70,17 @@ export function canonicalCidrProblems(text: string): string[] {
   const problems = cidrProblems(text)
   const cidr = parseCidr(text)
   if (problems.length > 0 || cidr === undefined) return problems
+  const canonical = `${canonicalAddress(cidr.address)}/${cidr.bits}`
+  return text === canonical ? [] : [`must be in canonical form (${JSON.stringify(canonical)})`]
+}
+
+/**
+ * Why a text is no address of an interface with the length of its network: `10.9.8.7/24`.
+ * Ref: apimachinery/pkg/util/validation IsValidInterfaceAddress
+ */
+export function interfaceAddressProblems(text: string): string[] {
+  const cidr = parseCidr(text)
+  if (cidr === undefined) return [NOT_AN_INTERFACE]
   const canonical = `${canonicalAddress(cidr.address)}/${cidr.bits}`
   return text === canonical ? [] : [`must be in canonical form (${JSON.stringify(canonical)})`]
 }

@@ -34,6 +34,8 @@ export const ALL_VERBS: readonly ResourceVerb[] = [
 ]
 const DOOR_VERBS: readonly ResourceVerb[] = ['get', 'patch', 'update']
 
+type StatusRules = Partial<Pick<StoredSubresource, 'validateUpdate' | 'merge' | 'resetFields'>>
+
 export interface BuiltinSpec {
   readonly group: string
   /** v1 unless given. */
@@ -49,7 +51,7 @@ export interface BuiltinSpec {
   readonly keyPrefix?: string
   readonly storageVersion?: string
   /** True when /status is a door of its own; an object to refine that door. */
-  readonly status?: boolean | Partial<Pick<StoredSubresource, 'validateUpdate' | 'merge'>>
+  readonly status?: boolean | StatusRules
   readonly strategy?: Strategy
   /** Name and Age unless given. */
   readonly columns?: readonly Column[]
@@ -111,9 +113,7 @@ export function schemaOf(gvk: GroupVersionKind): SchemaNode {
 }
 
 /** /status: everything but metadata and status stays as it is. */
-export function statusDoor(
-  refined: Partial<Pick<StoredSubresource, 'validateUpdate' | 'merge'>> = {},
-): StoredSubresource {
+export function statusDoor(refined: StatusRules = {}): StoredSubresource {
   return { type: 'stored', verbs: DOOR_VERBS, merge: onlyFields('status'), ...refined }
 }
 

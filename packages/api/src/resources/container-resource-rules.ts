@@ -60,6 +60,12 @@ function amountErrors(name: string, list: JsonObject, path: string): FieldError[
   return errors
 }
 
+/** Whether a name is that of something that neither is Kubernetes' own nor names a quota's request. */
+export function isExtendedResourceName(name: string): boolean {
+  if (isNative(name) || name.startsWith('requests.')) return false
+  return isQualifiedName(`requests.${name}`).length === 0
+}
+
 /** What is wrong with the name of something that a container may ask for. */
 export function containerResourceNameErrors(name: string, path: string): FieldError[] {
   const errors: FieldError[] = isQualifiedName(name).map(text => invalidValue(path, name, text))
@@ -72,9 +78,7 @@ export function containerResourceNameErrors(name: string, path: string): FieldEr
       errors.push(invalidValue(path, name, 'must be a standard resource for containers'))
     }
   } else if (!isNative(name)) {
-    const isExtended =
-      !name.startsWith('requests.') && isQualifiedName(`requests.${name}`).length === 0
-    if (!isExtended) {
+    if (!isExtendedResourceName(name)) {
       errors.push(invalidValue(path, name, "doesn't follow extended resource name standard"))
     }
   }

@@ -12,6 +12,7 @@ import { certificatesResources } from './certificates.ts'
 import { coordinationResources } from './coordination.ts'
 import { coreResources } from './core.ts'
 import { discoveryResources } from './discovery.ts'
+import { dynamicResources } from './dynamic-resources.ts'
 import { eventsResources } from './events.ts'
 import { flowcontrolResources } from './flowcontrol.ts'
 import { networkingResources } from './networking.ts'
@@ -41,6 +42,7 @@ const RESOURCES: readonly Resource[] = [
   ...coordinationResources,
   ...nodeResources,
   ...discoveryResources,
+  ...dynamicResources,
   ...flowcontrolResources,
 ]
 

@@ -14,6 +14,7 @@ const named = (plural: string): Resource => {
 const unused = (): never => assert.fail('not used by validation')
 const CONTEXT: RuleContext = {
   user: { name: 'x', groups: [] },
+  verb: 'create',
   namespace: 'ns',
   dryRun: false,
   now: unused,

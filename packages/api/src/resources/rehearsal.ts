@@ -32,6 +32,7 @@ export function circumstances(given: Circumstances = {}): RuleContext {
   const allowed = given.allowed ?? (() => true)
   return {
     user: { name: 'ann', groups: ['system:authenticated'] },
+    verb: 'update',
     namespace: 'ns',
     dryRun: given.dryRun ?? false,
     now: () => NOW,

@@ -47,6 +47,7 @@ function context(options: { user?: UserInfo; objects?: Record<string, KubeObject
   }
   const ctx: RuleContext = {
     user: options.user ?? ann,
+    verb: 'create',
     namespace: 'ns',
     dryRun: false,
     now: () => NOW,

@@ -31,7 +31,8 @@ const ALLOCATABLE_SECONDS_MIN = 10
 const TOKEN_SECONDS_MIN = 600
 const TOKEN_SECONDS_MAX = 2 ** 32
 
-function driverNameErrors(name: string, path: string): FieldError[] {
+/** What is wrong with the name of a driver. */
+export function driverNameErrors(name: string, path: string): FieldError[] {
   if (name === '') return [required(path)]
   return [
     ...(name.length > DRIVER_NAME_MAX ? [tooLong(path, DRIVER_NAME_MAX)] : []),

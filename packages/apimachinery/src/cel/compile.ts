@@ -24,7 +24,7 @@ import type {
 import { InstantiationError, type Planned, plan } from './interpreter.ts'
 import { KUBERNETES_FUNCTIONS, PATCH_FUNCTIONS } from './libraries/registry.ts'
 import { checkLiterals } from './literal-checks.ts'
-import { KUBERNETES_MACROS } from './macros.ts'
+import { ALL_MACROS, KUBERNETES_MACROS } from './macros.ts'
 import { parse } from './parser.ts'
 import { patchType } from './patch-types.ts'
 import { fromJson, fromSchema } from './schema-value.ts'
@@ -54,7 +54,7 @@ export function compileCel(expression: string, options: CompileOptions): Compile
     variables.push(declared)
   }
   const source = new Source(expression)
-  const parsed = parse(source, KUBERNETES_MACROS)
+  const parsed = parse(source, options.binds === true ? ALL_MACROS : KUBERNETES_MACROS)
   if (source.failed) return { ok: false, reason: 'compilation', error: source.display() }
   const makesPatch = PATCH_RESULTS.has(options.result)
   const checked = check(parsed, source, {

@@ -60,6 +60,8 @@ export interface CompileOptions {
    * Object{...} and JSONPatch{...}, which no other expression knows.
    */
   readonly result: 'bool' | 'string' | 'string or null' | 'any' | 'Object' | 'list(JSONPatch)'
+  /** True where cel.bind() is offered too, which only selectors of devices know. */
+  readonly binds?: boolean
 }
 
 /**

@@ -329,5 +329,5 @@ export const KUBERNETES_MACROS: MacroSet = new Map<string, Expander>([
   ['sortBy/2/true', sortBy],
 ])
 
-/** Kubernetes leaves cel.bind out; the conformance suite has it. */
+/** Kubernetes offers cel.bind to selectors of devices only; the conformance suite has it too. */
 export const ALL_MACROS: MacroSet = new Map([...KUBERNETES_MACROS, ['bind/3/true', bind]])
