@@ -1,4 +1,4 @@
-// A status condition, and where it stands among an object's others. Used by crd.ts and namespace.ts.
+// A status condition, and where it stands among an object's others. Used by crd.ts, namespace.ts and others.
 // Ref: apimachinery/pkg/api/meta/conditions.go
 
 import type { JsonObject } from '@podless/apimachinery'

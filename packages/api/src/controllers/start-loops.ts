@@ -8,6 +8,7 @@ import { startBootstrapTokenCleaner } from './bootstrap-token-cleaner.ts'
 import { startCertificateRequestCleaner } from './certificate-request-cleaner.ts'
 import { startCertificateSigner } from './certificate-signer.ts'
 import { startCrdController } from './crd.ts'
+import { startFlowSchemaStatus } from './flow-schema-status.ts'
 import { startGarbageCollector } from './garbage-collector.ts'
 import type { Loop } from './loop.ts'
 import { startNamespaceController } from './namespace.ts'
@@ -52,6 +53,15 @@ export function startLoops({
       : [startCertificateSigner({ objects, requests, secrets, issuer, log })]),
     startCertificateRequestCleaner({ objects, requests, log }),
     startBootstrapTokenCleaner({ objects, secrets, log }),
+    startFlowSchemaStatus({
+      objects,
+      flowSchemas: registry.builtin('flowcontrol.apiserver.k8s.io', 'flowschemas'),
+      priorityLevels: registry.builtin(
+        'flowcontrol.apiserver.k8s.io',
+        'prioritylevelconfigurations',
+      ),
+      log,
+    }),
     startResourceQuotas(objects, registry.builtin('', 'resourcequotas'), log),
     startGarbageCollector(objects, log),
   ]
