@@ -48,13 +48,13 @@ export class OpenApi {
     this.#groups = new ServedGroups(registry)
   }
 
-  /** GET /openapi/v3: JSON, which upstream calls plain text. */
+  /** GET /openapi/v3. */
   root(): Reply {
     const paths: JsonObject = {}
     for (const [path, resources] of this.#byPath()) {
       paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${fingerprint(resources)}` }
     }
-    return textReply(200, JSON.stringify({ paths }))
+    return { ...textReply(200, JSON.stringify({ paths })), contentType: JSON_FORM.contentType }
   }
 
   /** GET /openapi/v3/api/v1 and the like. */
