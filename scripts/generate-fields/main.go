@@ -36,6 +36,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 )
 
 var groups = []func(*runtime.Scheme) error{
@@ -46,7 +47,7 @@ var groups = []func(*runtime.Scheme) error{
 	discoveryv1.AddToScheme, eventsv1.AddToScheme, flowcontrolv1.AddToScheme,
 	networkingv1.AddToScheme, nodev1.AddToScheme, policyv1.AddToScheme, rbacv1.AddToScheme,
 	resourcev1.AddToScheme, schedulingv1.AddToScheme, storagev1.AddToScheme,
-	storagemigrationv1.AddToScheme, apiextensionsv1.AddToScheme, metav1.AddMetaToScheme,
+	storagemigrationv1.AddToScheme, apiextensionsv1.AddToScheme, apiregistrationv1.AddToScheme, metav1.AddMetaToScheme,
 }
 
 // metaPackage holds the option kinds that every group registers again under its own version.

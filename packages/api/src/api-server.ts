@@ -20,6 +20,8 @@ import { terminatingCrdStep } from './admission/terminating-crd.ts'
 import { validatingPolicyStep } from './admission/validating-policy.ts'
 import { webhookStep } from './admission/webhook.ts'
 import { WebhookClient } from './admission/webhook-client.ts'
+import { ApiServices } from './aggregation/api-services.ts'
+import { startLocalServices } from './aggregation/local-services.ts'
 import { ClusterIpAllocator } from './allocation/service-addresses.ts'
 import { Audit, type AuditOptions } from './audit/audit.ts'
 import { type Authenticator, createAuthenticator, createTokenService } from './auth/authenticate.ts'
@@ -156,11 +158,7 @@ async function startBehind(
   registry.replace('', builtinResources())
   const objects = new Objects({ storage, registry, now })
   const webhooks = webhookClient(config, objects, registry)
-  const addresses = new ClusterIpAllocator(config.serviceClusterIpRange, randomBelow)
-  const authorizer = new RbacAuthorizer()
-  const resourceOf = ({ group, resource }: GroupVersionResource): Resource =>
-    registry.builtin(group, resource)
-  feed({ cacher, resourceOf, addresses, authorizer, log, onFatal })
+  const views = openViews(options, cacher, registry)
 
   const advertised = (): string => config.advertise ?? `${reachable(config.bind)}:${listener.port}`
   const metrics = new Metrics()
@@ -170,8 +168,7 @@ async function startBehind(
     storage,
     cacher,
     registry,
-    addresses,
-    authorizer,
+    ...views,
     metrics,
     objects,
     webhooks,
@@ -181,8 +178,8 @@ async function startBehind(
 
   await bootstrap({
     objects,
-    serverAddress: addresses.serverAddress,
-    serviceRange: addresses.range,
+    serverAddress: views.addresses.serverAddress,
+    serviceRange: views.addresses.range,
     port: listener.port,
   })
   const trusting = startTrustLoops({ ...options, objects, registry })
@@ -190,6 +187,7 @@ async function startBehind(
   behind.loops = loops
   // Everything stored before this start is served before the first client connects.
   await Promise.all(loops.map(loop => loop.idle()))
+  behind.loops = [...loops, startLocalServices(objects, registry, log)]
   serve(state)
   started.ready = true
   observe(metrics, cacher, state.connections)
@@ -213,6 +211,29 @@ async function startBehind(
   }
 }
 
+/** What requests are decided by besides the objects themselves, kept equal to the cache. */
+interface Views {
+  readonly addresses: ClusterIpAllocator
+  readonly authorizer: RbacAuthorizer
+  readonly apiServices: ApiServices
+}
+
+function openViews(
+  { config, log, onFatal }: ApiServerOptions,
+  cacher: Cacher,
+  registry: Registry,
+): Views {
+  const views = {
+    addresses: new ClusterIpAllocator(config.serviceClusterIpRange, randomBelow),
+    authorizer: new RbacAuthorizer(),
+    apiServices: new ApiServices(),
+  }
+  const resourceOf = ({ group, resource }: GroupVersionResource): Resource =>
+    registry.builtin(group, resource)
+  feed({ cacher, resourceOf, ...views, log, onFatal })
+  return views
+}
+
 /** An open connection is asked no more who signed its certificate; whoever may, comes back. */
 function cutUntrusted(
   listener: Listener,
@@ -229,12 +250,10 @@ function reachable(bind: string): string {
   return bind.includes(':') ? `[${bind}]` : bind
 }
 
-interface Parts extends ApiServerOptions {
+interface Parts extends ApiServerOptions, Views {
   readonly storage: Storage
   readonly cacher: Cacher
   readonly registry: Registry
-  readonly addresses: ClusterIpAllocator
-  readonly authorizer: RbacAuthorizer
   readonly metrics: Metrics
   readonly objects: Objects
   readonly webhooks: WebhookClient
@@ -245,7 +264,7 @@ interface Parts extends ApiServerOptions {
 function chainState(parts: Parts): ChainState {
   const { config, storage, cacher, registry, authorizer, metrics, log, now, addresses } = parts
   const services = servicesOf(parts)
-  const discovery = new Discovery(registry, parts.advertised)
+  const discovery = new Discovery(registry, parts.advertised, parts.apiServices)
   const health = new Health([
     { name: 'ping', pages: ['healthz', 'livez', 'readyz'], check: () => undefined },
     { name: 'log', pages: ['healthz', 'livez', 'readyz'], check: () => undefined },
@@ -283,7 +302,7 @@ function chainState(parts: Parts): ChainState {
     connections: new UserConnections(config.maxConnectionsPerUser),
     pages: new Pages({
       discovery,
-      openApi: new OpenApi(registry),
+      openApi: new OpenApi(registry, parts.apiServices),
       health,
       metrics,
       issuer,

@@ -1,8 +1,10 @@
-// What a server's store holds from its first start on: the system namespaces, RBAC's bootstrap policy, the `kubernetes`
-// Service and the ServiceCIDR of that name. Called once by api-server.ts; writes nothing that is already as it should be.
+// What a server's store holds from its first start on: the system namespaces, RBAC's bootstrap policy, the APIServices of
+// built-in groups, the `kubernetes` Service and the ServiceCIDR of that name. Called once by api-server.ts; writes nothing
+// that is already as it should be.
 // Ref: kubernetes/pkg/controlplane/controller/{systemnamespaces,kubernetesservice,defaultservicecidr}, rbac/rest/storage_rbac.go
 
 import { type KubeObject, parseApiVersion } from '@podless/apimachinery'
+import { builtinServices } from './aggregation/local-services.ts'
 import { bootstrapPolicy, reconcileBootstrap } from './auth/bootstrap-policy.ts'
 import { istiodPolicy } from './auth/istiod-policy.ts'
 import type { NewObject, Objects } from './controllers/objects.ts'
@@ -30,7 +32,8 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
   const policy = [...bootstrapPolicy(), ...istiodPolicy(), ...vmPolicy()].map(expected =>
     reconcile(objects, expected),
   )
-  await Promise.all([...namespaces, ...policy])
+  const services = builtinServices(objects.registry, objects.now()).map(obj => ensure(objects, obj))
+  await Promise.all([...namespaces, ...policy, ...services])
   await ensure(objects, kubernetesService(serverAddress, port))
   await ensure(objects, kubernetesServiceCidr(options))
 }

@@ -11,6 +11,7 @@ import {
   type WatchSink,
 } from '@podless/storage'
 import { openMemory } from '@podless/storage/testing'
+import { ApiServices } from './aggregation/api-services.ts'
 import { feed } from './feed.ts'
 import { createLog } from './log.ts'
 import { Registry } from './registry.ts'
@@ -35,6 +36,7 @@ async function start(fails: { set: string; remove: string }) {
   feed({
     cacher,
     resourceOf: gvr => registry.lookup(gvr) ?? assert.fail(gvr.resource),
+    apiServices: new ApiServices(),
     addresses: { apply: () => assert.fail('there is no Service') },
     authorizer: {
       set: obj => {
@@ -103,6 +105,7 @@ test('what a Service gave up while the cache had lost its place is told', async 
       },
     },
     resourceOf: gvr => registry.lookup(gvr) ?? assert.fail(gvr.resource),
+    apiServices: new ApiServices(),
     addresses: {
       apply: (service, deleted, previous) =>
         told.push(`${deleted ? 'gone' : portOf(service)} was ${previous && portOf(previous)}`),

@@ -1,8 +1,9 @@
-// Keeps the in-memory views of Services and RBAC equal to the cache, in the same tick as its events. Started by
+// Keeps the in-memory views of Services, RBAC and APIServices equal to the cache, in the same tick as its events. Started by
 // api-server.ts; calls authorize.ts and service-addresses.ts.
 
 import type { GroupVersionResource, KubeObject } from '@podless/apimachinery'
 import type { CacheEvent, Cacher, StoredObject, WatchEnd } from '@podless/storage'
+import type { ApiServices } from './aggregation/api-services.ts'
 import type { ClusterIpAllocator } from './allocation/service-addresses.ts'
 import type { RbacAuthorizer } from './auth/authorize.ts'
 import type { Log } from './log.ts'
@@ -14,6 +15,7 @@ export interface FeedOptions {
   readonly resourceOf: (gvr: GroupVersionResource) => Resource
   readonly addresses: Pick<ClusterIpAllocator, 'apply'>
   readonly authorizer: Pick<RbacAuthorizer, 'set' | 'remove'>
+  readonly apiServices: Pick<ApiServices, 'set' | 'remove'>
   readonly log: Log
   /** A view stands still for ever: what it allows can no longer be trusted. */
   readonly onFatal: (error: unknown) => void
@@ -25,7 +27,7 @@ const RBAC = { group: 'rbac.authorization.k8s.io', version: 'v1' }
 
 /** Fills the views from the cache and follows it for as long as it lives. */
 export function feed(options: FeedOptions): void {
-  const { resourceOf, addresses, authorizer } = options
+  const { resourceOf, addresses, authorizer, apiServices } = options
   const services = resourceOf({ group: '', version: 'v1', resource: 'services' })
   follow(options, services, (...change) => addresses.apply(...change))
   for (const resource of ['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings']) {
@@ -33,6 +35,10 @@ export function feed(options: FeedOptions): void {
       deleted ? authorizer.remove(obj) : authorizer.set(obj),
     )
   }
+  const registration = { group: 'apiregistration.k8s.io', version: 'v1', resource: 'apiservices' }
+  follow(options, resourceOf(registration), (obj, deleted) =>
+    deleted ? apiServices.remove(obj) : apiServices.set(obj),
+  )
 }
 
 /** `known`: what was last seen of each object, also before the cache lost its place. */

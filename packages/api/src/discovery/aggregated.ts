@@ -49,14 +49,17 @@ function pieceOf(group: ServedGroup): Piece {
   return made
 }
 
-function aggregatedGroup({ name, versions, resources }: ServedGroup): JsonObject {
+function aggregatedGroup({ name, versions, resources, remotes }: ServedGroup): JsonObject {
   return {
     metadata: name === '' ? {} : { name },
-    versions: versions.map(version => ({
-      version,
-      resources: (resources.get(version) ?? []).map(resource => aggregatedResource(resource)),
-      freshness: 'Current',
-    })),
+    versions: versions.map(
+      version =>
+        remotes.get(version) ?? {
+          version,
+          resources: (resources.get(version) ?? []).map(resource => aggregatedResource(resource)),
+          freshness: 'Current',
+        },
+    ),
   }
 }
 

@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { apiVersionOf, type GroupVersion, type JsonObject } from '@podless/apimachinery'
+import type { ApiServices } from '../aggregation/api-services.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource, Subresource } from '../resource.ts'
 import { type AggregatedDocument, aggregatedDocument } from './aggregated.ts'
@@ -15,9 +16,9 @@ export class Discovery {
   /** Of one state of the groups: another one has documents of its own. */
   readonly #aggregated = new WeakMap<object, Map<string, AggregatedDocument>>()
 
-  /** `address` is HOST:PORT as clients reach the server. */
-  constructor(registry: Registry, address: () => string) {
-    this.#groups = new ServedGroups(registry)
+  /** `address` is HOST:PORT as clients reach the server. `services` are there where extension servers are. */
+  constructor(registry: Registry, address: () => string, services?: ApiServices) {
+    this.#groups = new ServedGroups(registry, services)
     this.#address = address
   }
 
@@ -32,7 +33,7 @@ export class Discovery {
     return {
       kind: 'APIGroupList',
       apiVersion: 'v1',
-      groups: groups.map(group => this.#apiGroup(group)),
+      groups: groups.map(apiGroup),
     }
   }
 
@@ -78,16 +79,6 @@ export class Discovery {
 
   #addresses(): JsonObject[] {
     return [{ clientCIDR: '0.0.0.0/0', serverAddress: this.#address() }]
-  }
-
-  /** Upstream lists server addresses for its own groups only, not for those of CRDs. */
-  #apiGroup(group: ServedGroup): JsonObject {
-    const isCustom = [...group.resources.values()].every(list =>
-      list.every(({ crd }) => crd !== undefined),
-    )
-    return isCustom
-      ? apiGroup(group)
-      : { ...apiGroup(group), serverAddressByClientCIDRs: this.#addresses() }
   }
 }
 

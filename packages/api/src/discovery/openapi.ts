@@ -4,6 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import { encodeOpenApiV2, type GroupVersion, type JsonObject } from '@podless/apimachinery'
+import type { ApiServices } from '../aggregation/api-services.ts'
 import { versionInfo } from '../pages/version.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
@@ -44,8 +45,8 @@ export class OpenApi {
   /** Weakly held: a document that nobody asks for again is dropped and rebuilt on demand. */
   readonly #documents = new Map<string, WeakRef<Document>>()
 
-  constructor(registry: Registry) {
-    this.#groups = new ServedGroups(registry)
+  constructor(registry: Registry, services?: ApiServices) {
+    this.#groups = new ServedGroups(registry, services)
   }
 
   /** GET /openapi/v3. */
@@ -86,8 +87,10 @@ export class OpenApi {
     if (known !== undefined) return known
     const made = new Map<string, readonly Resource[]>()
     for (const group of [...groups.values()].sort((a, b) => (a.name < b.name ? -1 : 1)))
-      for (const version of group.versions)
-        made.set(pathOf({ group: group.name, version }), group.resources.get(version) ?? [])
+      for (const version of group.versions) {
+        const resources = group.resources.get(version)
+        if (resources !== undefined) made.set(pathOf({ group: group.name, version }), resources)
+      }
     this.#paths.set(groups, made)
     return made
   }

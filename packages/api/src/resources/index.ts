@@ -3,6 +3,7 @@
 import type { Resource } from '../resource.ts'
 import { admissionregistrationResources } from './admissionregistration.ts'
 import { apiextensionsResources } from './apiextensions.ts'
+import { apiregistrationResources } from './apiregistration.ts'
 import { appsResources } from './apps.ts'
 import { authenticationResources } from './authentication.ts'
 import { authorizationResources } from './authorization.ts'
@@ -25,6 +26,7 @@ import { storageResources } from './storage.ts'
 // In the order in which kube-apiserver lists the groups.
 const RESOURCES: readonly Resource[] = [
   ...coreResources,
+  ...apiregistrationResources,
   ...appsResources,
   ...eventsResources,
   ...authenticationResources,
