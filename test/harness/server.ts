@@ -37,7 +37,7 @@ export interface TestServer {
   close(): Promise<void>
 }
 
-interface StartOptions {
+export interface StartOptions {
   /** Default: a store in memory. */
   readonly backend?: Backend
   readonly port?: number

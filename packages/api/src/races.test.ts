@@ -1,24 +1,15 @@
 // Writes that meet: what two clients, or a client and a loop, do to one object at the same time.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { JsonObject } from '@podless/apimachinery'
 import { type Backend, StorageError } from '@podless/storage'
 import { openMemory } from '@podless/storage/testing'
 import { ApiClient } from '../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../test/harness/server.ts'
+import { startServer } from '../../../test/harness/server.ts'
+import { serverForFile } from '../../../test/harness/server-for-file.ts'
 
-let server: TestServer
-let client: ApiClient
-
-before(async () => {
-  server = await startServer()
-  client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-})
-after(async () => {
-  client.close()
-  await server.close()
-})
+const { admin: client } = await serverForFile()
 
 const MAPS = '/api/v1/namespaces/default/configmaps'
 const SERVICES = '/api/v1/namespaces/default/services'

@@ -1,24 +1,14 @@
 // What the server fills in from other objects, and what it refuses because of them.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { JsonObject } from '@podless/apimachinery'
-import { ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 import { objectsAt, textAt, valueAt } from '../resources/reading.ts'
 
 const PODS = '/api/v1/namespaces/default/pods'
 const CLASSES = '/apis/scheduling.k8s.io/v1/priorityclasses'
 
-let server: TestServer
-let admin: ApiClient
-before(async () => {
-  server = await startServer()
-  admin = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-})
-after(async () => {
-  admin.close()
-  await server.close()
-})
+const { admin } = await serverForFile()
 
 async function post(path: string, body: JsonObject): Promise<JsonObject> {
   return (await admin.send({ method: 'POST', path, body })).json()

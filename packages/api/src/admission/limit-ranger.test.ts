@@ -1,21 +1,11 @@
 // LimitRanges from outside: what pods get, and which pods and claims are refused in whose words.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { JsonObject } from '@podless/apimachinery'
-import { ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 import { objectAt, objectsAt } from '../resources/reading.ts'
 
-let server: TestServer
-let client: ApiClient
-before(async () => {
-  server = await startServer()
-  client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-})
-after(async () => {
-  client.close()
-  await server.close()
-})
+const { admin: client } = await serverForFile()
 
 const post = async (path: string, body: JsonObject): Promise<JsonObject> =>
   (await client.send({ method: 'POST', path: `/api/v1/${path}`, body })).json()

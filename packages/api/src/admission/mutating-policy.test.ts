@@ -2,10 +2,10 @@
 // round, and what happens when one fails. A real server stores ConfigMaps.
 
 import assert from 'node:assert/strict'
-import { after, afterEach, before, test } from 'node:test'
+import { afterEach, test } from 'node:test'
 import type { JsonObject } from '@podless/apimachinery'
-import { type ApiAnswer, ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import type { ApiAnswer } from '../../../../test/harness/api-client.ts'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 
 const GROUP = '/apis/admissionregistration.k8s.io/v1'
 const POLICIES = `${GROUP}/mutatingadmissionpolicies`
@@ -13,17 +13,7 @@ const BINDINGS = `${GROUP}/mutatingadmissionpolicybindings`
 const MAPS = '/api/v1/namespaces/default/configmaps'
 const RULE = { operations: ['CREATE', 'UPDATE'], apiGroups: [''], apiVersions: ['v1'] }
 
-let server: TestServer
-let client: ApiClient
-
-before(async () => {
-  server = await startServer()
-  client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-})
-after(async () => {
-  client.close()
-  await server.close()
-})
+const { admin: client } = await serverForFile()
 afterEach(async () => {
   for (const path of [BINDINGS, POLICIES, MAPS]) await client.send({ method: 'DELETE', path })
 })

@@ -1,26 +1,17 @@
 // Quotas from outside, as a client of a real server meets them: scopes, refusals, and room that an ended pod leaves.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import type { JsonObject } from '@podless/apimachinery'
-import { ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 
 const NAMESPACE = '/api/v1/namespaces/default'
 const QUOTAS = `${NAMESPACE}/resourcequotas`
 const PODS = `${NAMESPACE}/pods`
 
-let server: TestServer
-let client: ApiClient
-
+const { admin: client } = await serverForFile()
 before(async () => {
-  server = await startServer()
-  client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
   await limit('brief', ['Terminating'], { pods: '2' })
   await limit('lasting', ['NotTerminating'], { pods: '1', 'requests.cpu': '1' })
-})
-after(async () => {
-  client.close()
-  await server.close()
 })
 
 async function limit(name: string, scopes: string[], hard: JsonObject): Promise<void> {

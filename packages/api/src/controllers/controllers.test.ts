@@ -1,22 +1,11 @@
 // The loops an API server cannot do without, seen through the API alone.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { equalJson, type JsonObject } from '@podless/apimachinery'
-import { ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 
-let server: TestServer
-let client: ApiClient
-
-before(async () => {
-  server = await startServer()
-  client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-})
-after(async () => {
-  client.close()
-  await server.close()
-})
+const { server, admin: client } = await serverForFile()
 
 const core = (namespace: string, resource: string, name = ''): string =>
   `/api/v1/namespaces/${namespace}/${resource}${name === '' ? '' : `/${name}`}`

@@ -1,12 +1,11 @@
 // The collector against clients that write to a dependent in the moment between its verdict and its own write.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { JsonObject } from '@podless/apimachinery'
 import type { Backend } from '@podless/storage'
 import { openMemory } from '@podless/storage/testing'
-import { ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 
 const inner = openMemory()
 /** Key -> what happens before the next write of it. */
@@ -31,17 +30,7 @@ const backend: Backend = new Proxy(inner, {
   },
 })
 
-let server: TestServer
-let client: ApiClient
-
-before(async () => {
-  server = await startServer({ backend })
-  client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-})
-after(async () => {
-  client.close()
-  await server.close()
-})
+const { server, admin: client } = await serverForFile({ backend })
 
 const MAPS = '/api/v1/namespaces/default/configmaps'
 

@@ -2,24 +2,14 @@
 // schemas, scale, deletion. A real server answers.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { JsonObject } from '@podless/apimachinery'
-import { type ApiAnswer, ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import type { ApiAnswer } from '../../../../test/harness/api-client.ts'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 
 const CRDS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
 
-let server: TestServer
-let client: ApiClient
-
-before(async () => {
-  server = await startServer()
-  client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-})
-after(async () => {
-  client.close()
-  await server.close()
-})
+const { admin: client } = await serverForFile()
 
 const send = (method: string, path: string, body?: JsonObject): Promise<ApiAnswer> =>
   client.send({

@@ -3,10 +3,10 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import type { JsonObject, JsonValue } from '@podless/apimachinery'
-import { type ApiAnswer, ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import type { ApiAnswer } from '../../../../test/harness/api-client.ts'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 
 interface Answered {
   readonly method?: string
@@ -42,16 +42,7 @@ const CRDS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
 const file = new URL('recorded-crd-answers.data.json', import.meta.url)
 const recording = JSON.parse(readFileSync(file, 'utf8')) as Recording
 
-let server: TestServer
-let client: ApiClient
-before(async () => {
-  server = await startServer()
-  client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-})
-after(async () => {
-  client.close()
-  await server.close()
-})
+const { admin: client } = await serverForFile()
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await new Promise(resolve => setTimeout(resolve, 10))

@@ -2,26 +2,15 @@
 // answers.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { JsonObject, ManagedFieldsEntry } from '@podless/apimachinery'
-import { ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 
 const DEPLOYMENTS = '/apis/apps/v1/namespaces/default/deployments'
 const MERGE = 'application/merge-patch+json'
 const APPLY = 'application/apply-patch+yaml'
 
-let server: TestServer
-let client: ApiClient
-
-before(async () => {
-  server = await startServer()
-  client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-})
-after(async () => {
-  client.close()
-  await server.close()
-})
+const { admin: client } = await serverForFile()
 
 const patch = (path: string, type: string, body: JsonObject) =>
   client.send({

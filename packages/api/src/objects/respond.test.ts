@@ -2,28 +2,20 @@
 // Ref: apimachinery/pkg/runtime/serializer/json/json.go doEncode
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import { before, test } from 'node:test'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 
 const CONFIGMAPS = '/api/v1/namespaces/default/configmaps'
 const TABLE = 'application/json;as=Table;g=meta.k8s.io;v=v1'
 
-let server: TestServer
-let client: ApiClient
+const { admin: client } = await serverForFile()
 before(async () => {
-  server = await startServer()
-  client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
   await client.send({
     method: 'POST',
     path: CONFIGMAPS,
     headers: { 'content-type': 'application/json' },
     body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } },
   })
-})
-after(async () => {
-  client.close()
-  await server.close()
 })
 
 const textOf = async (path: string, accept = 'application/json'): Promise<string> =>

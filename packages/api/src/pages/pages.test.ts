@@ -1,23 +1,13 @@
 // The documents beside objects, byte by byte where kube-apiserver's end: which are indented, which end their line.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { decodeProtobuf } from '@podless/apimachinery'
-import { type ApiAnswer, ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import type { ApiAnswer } from '../../../../test/harness/api-client.ts'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
 
-let server: TestServer
-let client: ApiClient
-
-before(async () => {
-  server = await startServer()
-  client = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-})
-after(async () => {
-  client.close()
-  await server.close()
-})
+const { admin: client } = await serverForFile()
 
 const get = (path: string, headers: Readonly<Record<string, string>> = {}): Promise<ApiAnswer> =>
   client.send({ path, headers })

@@ -1,20 +1,10 @@
 // What clients find of old kinds of the core group.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import { test } from 'node:test'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 import { objectsAt } from './reading.ts'
 
-let server: TestServer
-let admin: ApiClient
-before(async () => {
-  server = await startServer()
-  admin = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-})
-after(async () => {
-  admin.close()
-  await server.close()
-})
+const { admin } = await serverForFile()
 
 test('there are no component statuses, and the kind is old', async () => {
   const { status, headers, json } = await admin.send({ path: '/api/v1/componentstatuses' })

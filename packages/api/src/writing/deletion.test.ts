@@ -1,25 +1,15 @@
 // Deletions whose outcome depends on the kind, as clients see them.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { JsonObject } from '@podless/apimachinery'
-import { ApiClient } from '../../../../test/harness/api-client.ts'
-import { startServer, type TestServer } from '../../../../test/harness/server.ts'
+import { serverForFile } from '../../../../test/harness/server-for-file.ts'
 import { valueAt } from '../resources/reading.ts'
 
 const JOBS = '/apis/batch/v1/namespaces/default/jobs'
 const PODS = '/api/v1/namespaces/default/pods'
 const POD_SPEC = { restartPolicy: 'Never', containers: [{ name: 'run', image: 'shop:1' }] }
 
-let server: TestServer
-let admin: ApiClient
-before(async () => {
-  server = await startServer()
-  admin = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-})
-after(async () => {
-  admin.close()
-  await server.close()
-})
+const { admin } = await serverForFile()
 
 const post = (path: string, body: JsonObject) => admin.send({ method: 'POST', path, body })
 const remove = (path: string) => admin.send({ method: 'DELETE', path })
