@@ -1,5 +1,5 @@
 // What a verb gets: the request read so far, who asks, and the parts of the server it may use.
-// Built by handler-chain.ts; verbs and write.ts read it.
+// Built by handler-chain.ts; verbs and writing/* read it.
 
 import type { Cacher, Storage } from '@podless/storage'
 import type { AdmissionChain } from './admission/chain.ts'

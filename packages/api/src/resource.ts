@@ -129,7 +129,7 @@ export interface NodePorts {
 
 /**
  * The rules of one resource, all optional. They change the object they are given in place and must be
- * pure otherwise. Order per write: see write.ts.
+ * pure otherwise. Order per write: see create-object.ts and update-object.ts.
  */
 export interface Strategy {
   /** True when a change of spec raises metadata.generation (and create sets it to 1). */

@@ -1,5 +1,5 @@
 // Admission in upstream's order: mutating steps first, validating ones after the object is complete.
-// verbs and write.ts call it; webhook.ts and namespace-lifecycle.ts are its steps. A step throws a StatusError to refuse.
+// verbs and writing/* call it; webhook.ts and namespace-lifecycle.ts are its steps. A step throws a StatusError to refuse.
 // Ref: apiserver/pkg/admission/chain.go
 
 import type { JsonObject, KubeObject } from '@podless/apimachinery'

@@ -1,5 +1,5 @@
 // An object between its stored form and its served form: storage version on write, served version on read, bytes spliced
-// instead of parsed wherever nothing but the apiVersion differs. Used by write.ts, respond.ts and the controllers.
+// instead of parsed wherever nothing but the apiVersion differs. Used by writing/*, respond.ts and the controllers.
 
 import { apiVersionOf, assert, cloneJson, type KubeObject, parseExact } from '@podless/apimachinery'
 import { encodeObject, parseObject, type StoredObject } from '@podless/storage'

@@ -6,8 +6,8 @@ import { ruleContext } from '../context.ts'
 import { decodeBody } from '../objects/decode.ts'
 import { chooseMedia, respondObject, respondStored } from '../objects/respond.ts'
 import type { Reply } from '../serving/exchange.ts'
+import { createObject, wipeSystemMetadata } from '../writing/create-object.ts'
 import { trackManager } from '../writing/ownership.ts'
-import { createObject, wipeSystemMetadata } from '../writing/write.ts'
 import { matchNamespace, writeOptionsOf } from '../writing/write-options.ts'
 
 export async function create(ctx: RequestContext): Promise<Reply> {

@@ -25,8 +25,9 @@ import type { RequestContext } from '../context.ts'
 import { decodeApplied, decodePatch, decodePatched } from '../objects/decode.ts'
 import { chooseMedia } from '../objects/respond.ts'
 import type { Reply } from '../serving/exchange.ts'
+import { createObject } from '../writing/create-object.ts'
 import { resetFieldsOf } from '../writing/ownership.ts'
-import { createObject, updateObject } from '../writing/write.ts'
+import { updateObject } from '../writing/update-object.ts'
 import {
   matchName,
   matchNamespace,

@@ -15,7 +15,7 @@ import { methodNotAllowed } from '../errors.ts'
 import { respondObject } from '../objects/respond.ts'
 import type { VirtualSubresource } from '../resource.ts'
 import type { Reply } from '../serving/exchange.ts'
-import { updateObject } from '../writing/write.ts'
+import { updateObject } from '../writing/update-object.ts'
 import type { WriteOptions } from '../writing/write-options.ts'
 import { asStored } from './respond-written.ts'
 

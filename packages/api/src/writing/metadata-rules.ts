@@ -1,4 +1,5 @@
-// What metadata has to be for each kind: which names, which finalizers, and how often upstream says so. Called by write.ts.
+// What metadata has to be for each kind: which names, which finalizers, and how often upstream says so.
+// Called by create-object.ts and update-object.ts.
 // Ref: kubernetes/pkg/apis/core/validation/validation.go ValidateObjectMeta, apiserver/pkg/registry/rest
 
 import {

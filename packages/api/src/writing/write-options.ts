@@ -1,5 +1,5 @@
 // What a write request asks for besides its object: its options, and that the body and the URL name the same thing.
-// Called by verbs/* before write.ts. Ref: apiserver/pkg/endpoints/handlers/{create,update,patch}.go
+// Called by verbs/* before they write. Ref: apiserver/pkg/endpoints/handlers/{create,update,patch}.go
 
 import {
   badRequest,
