@@ -30,6 +30,7 @@ import { BootstrapTokens } from './auth/bootstrap-token.ts'
 import type { JwtAuthenticators } from './auth/jwt-authenticators.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { ServerConfig } from './config.ts'
+import { startKubernetesEndpoints } from './controllers/kubernetes-endpoints.ts'
 import type { Loop } from './controllers/loop.ts'
 import { Objects } from './controllers/objects.ts'
 import { startLoops, startTrustLoops } from './controllers/start-loops.ts'
@@ -134,7 +135,7 @@ function admitsHolder({ authenticator, connections }: ChainState, connection: Co
 
 /** What has been started so far, so that a start that fails leaves nothing running. */
 interface Behind {
-  loops: readonly Loop[]
+  loops: readonly Pick<Loop, 'idle' | 'close'>[]
   storage?: Storage
 }
 
@@ -183,7 +184,8 @@ async function startBehind(
     port: listener.port,
   })
   const trusting = startTrustLoops({ ...options, objects, registry })
-  const loops = [...startLoops({ ...options, objects, registry, webhooks }), ...trusting]
+  const endpoints = startKubernetesEndpoints({ objects, advertised: advertised(), log })
+  const loops = [...startLoops({ ...options, objects, registry, webhooks }), ...trusting, endpoints]
   behind.loops = loops
   // Everything stored before this start is served before the first client connects.
   await Promise.all(loops.map(loop => loop.idle()))
@@ -205,6 +207,8 @@ async function startBehind(
     },
     close: async graceMs => {
       started.ready = false
+      // Before it is gone: nobody is to be sent here any more.
+      await endpoints.close()
       await listener.close(graceMs)
       await stopBehind(behind)
     },
