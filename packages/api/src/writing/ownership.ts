@@ -1,5 +1,6 @@
 // Who owns the fields of what is written, and the owners an object names: the parts of metadata that a write derives.
-// Called by create-object.ts, update-object.ts and verbs/*; calls managed fields. Ref: apimachinery/pkg/util/managedfields, handlers/rest.go
+// Called by create-object.ts, update-object.ts and verbs/*; calls managed fields.
+// Ref: apimachinery/pkg/util/managedfields, handlers/rest.go
 
 import {
   apiVersionOf,
