@@ -47,8 +47,9 @@ export class WatchedFiles {
 
 async function editionOf(path: string): Promise<string> {
   try {
-    const { ino, mtimeNs, size } = await stat(path, { bigint: true })
-    return `${ino}.${mtimeNs}.${size}`
+    // The change time, as a file that was refused for its mode is as new once that is changed.
+    const { ino, ctimeNs, size } = await stat(path, { bigint: true })
+    return `${ino}.${ctimeNs}.${size}`
   } catch (error) {
     if (error instanceof Error && 'code' in error) return String(error.code)
     throw error
