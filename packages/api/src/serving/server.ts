@@ -153,6 +153,8 @@ async function answer(
 function incomingOf(request: AnyRequest, response?: AnyResponse): Incoming {
   const { headers } = request
   const socket = socketOf(request)
+  // Read while it is there: once the client has left, HTTP/2's stand-in for the socket throws whatever it is asked.
+  const connection = connectionOf(socket)
   let work: AbortController | undefined
   let stopped: Error | undefined
   return {
@@ -164,12 +166,8 @@ function incomingOf(request: AnyRequest, response?: AnyResponse): Incoming {
     },
     headersWithPrefix: prefix => headersWithPrefix(request, prefix),
     body: () => readBody(request),
-    get peer() {
-      return connectionOf(socket)?.peer
-    },
-    get connection() {
-      return connectionOf(socket)
-    },
+    peer: connection?.peer,
+    connection,
     remoteAddress: socket.remoteAddress ?? '',
     get signal() {
       if (work === undefined) {
