@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { Agent, type RequestOptions, request } from 'node:https'
 import { connect } from 'node:net'
@@ -27,11 +27,15 @@ before(async () => {
 })
 after(async () => await rm(directory, { recursive: true, force: true }))
 
-const open = (handle: (incoming: Incoming) => Promise<Reply>): Promise<Listener> =>
+const open = (
+  handle: (incoming: Incoming) => Promise<Reply>,
+  unreadMs = 60_000,
+): Promise<Listener> =>
   listen({
     bind: '127.0.0.1',
     port: 0,
     tls,
+    unreadMs,
     handle,
     onClientError: () => undefined,
     onAnswerError: error => assert.fail(String(error)),
@@ -178,6 +182,7 @@ test('a stream that ended is cut when its client does not read the rest, and onl
       reply: { ...stream().reply, body: { type: 'stream', start: sink => sink.end() } },
       draining: new AbortController().signal,
       isReusable: true,
+      unreadMs: 60_000,
     })
     assert.equal(cut, false)
     t.mock.timers.tick(60_000)
@@ -216,4 +221,67 @@ test('HEAD gets the headers of a list and of a watch and nothing more, over both
     await listener.close(1000)
   }
   assert.equal(await watch.aborted, true)
+})
+
+const LARGE = Buffer.alloc(32 * 1024 * 1024, 'x')
+
+/** A list without end; resolves once nobody wants more of it. */
+function endless(): { reply: Reply; left: Promise<void> } {
+  const { promise: left, resolve } = Promise.withResolvers<void>()
+  function* chunks(): Generator<Buffer> {
+    try {
+      for (;;) yield LARGE.subarray(0, 64 * 1024)
+    } finally {
+      resolve()
+    }
+  }
+  return {
+    left,
+    reply: { code: 200, contentType: 'text/plain', body: { type: 'chunks', chunks: chunks() } },
+  }
+}
+
+test('a client that stops reading a list is cut, over HTTP/1.1 and HTTP/2', async () => {
+  for (const protocol of ['http/1.1', 'h2']) {
+    const { reply, left } = endless()
+    const listener = await open(async () => reply, 20)
+    if (protocol === 'h2') {
+      const session = connectHttp2(`https://127.0.0.1:${listener.port}`, { ca: tls.clientCa })
+      session.on('error', () => undefined)
+      const unread = session.request({ ':path': '/' })
+      unread.on('error', () => undefined)
+      await left
+      session.destroy()
+    } else {
+      const asked = request(options(listener))
+      asked.on('error', () => undefined)
+      asked.end()
+      await left
+      asked.destroy()
+    }
+    await listener.close(0)
+  }
+})
+
+test('a client that stops reading one large answer is cut', async () => {
+  const body = { type: 'bytes', bytes: LARGE } as const
+  const { promise: cut, resolve } = Promise.withResolvers<void>()
+  const listener = await open(async incoming => {
+    incoming.signal.addEventListener('abort', () => resolve())
+    return { code: 200, contentType: 'text/plain', body }
+  }, 20)
+  const asked = request(options(listener))
+  asked.on('error', () => undefined)
+  asked.end()
+  const [response] = (await once(asked, 'response')) as [IncomingMessage]
+  // Nothing is read before the server has given up.
+  await cut
+  let size = 0
+  response.on('data', (chunk: Buffer) => {
+    size += chunk.length
+  })
+  response.on('error', () => undefined)
+  await new Promise(closed => response.once('close', closed))
+  assert.ok(size < LARGE.length)
+  await listener.close(0)
 })

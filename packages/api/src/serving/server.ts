@@ -16,6 +16,7 @@ import { answerClientError } from './client-error.ts'
 import { closeConnections, connectionOf, cutSuch, trackConnections } from './connections.ts'
 import { CLIENT_GONE, type Connection, type Incoming, type Reply } from './exchange.ts'
 import { type AnyRequest, leaveBody, readBody } from './request-body.ts'
+import { UNREAD_MS } from './unread.ts'
 import { acceptUpgrade } from './upgrade.ts'
 import { type AnyResponse, isGone, writeReply } from './write-reply.ts'
 
@@ -32,6 +33,8 @@ export interface ListenOptions {
   readonly connectionsPerAddressMax?: number
   /** Asked after each handshake; a connection it does not admit is cut before its first request. Default: all are. */
   readonly admits?: (connection: Connection) => boolean
+  /** How long a client may read nothing of a large answer; default: UNREAD_MS. */
+  readonly unreadMs?: number
   readonly handle: (request: Incoming) => Promise<Reply>
   /** A failure of one connection, for the debug log. */
   readonly onClientError: (error: Error) => void
@@ -64,6 +67,7 @@ export async function listen({
   tls,
   connectionsPerAddressMax: maxPerAddress = 0,
   admits = () => true,
+  unreadMs = UNREAD_MS,
   handle,
   onClientError,
   onAnswerError,
@@ -87,10 +91,12 @@ export async function listen({
   const open = trackConnections(server, { maxPerAddress, admits })
   const draining = new AbortController()
   server.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {
-    answer(request, response, handle, draining.signal).catch((error: unknown) => {
-      response.destroy()
-      onAnswerError(error)
-    })
+    answer({ request, response, draining: draining.signal, unreadMs }, handle).catch(
+      (error: unknown) => {
+        response.destroy()
+        onAnswerError(error)
+      },
+    )
   })
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     acceptUpgrade({
@@ -135,18 +141,23 @@ async function started(server: Http2SecureServer, bind: string, port: number): P
   server.off('error', reject)
 }
 
+interface Exchange {
+  readonly request: AnyRequest
+  readonly response: AnyResponse
+  readonly draining: AbortSignal
+  readonly unreadMs: number
+}
+
 async function answer(
-  request: AnyRequest,
-  response: AnyResponse,
+  { request, response, draining, unreadMs }: Exchange,
   handle: ListenOptions['handle'],
-  draining: AbortSignal,
 ): Promise<void> {
   const incoming = incomingOf(request, response)
   const reply = await handle(incoming)
   const left = leaveBody(request)
   const isKept = reply.isLast !== true && !draining.aborted
   const isReusable = (left === true || (await left)) && isKept
-  await writeReply({ request: incoming, response, reply, draining, isReusable })
+  await writeReply({ request: incoming, response, reply, draining, isReusable, unreadMs })
   if (reply.isLast === true && 'stream' in request) request.stream.session?.close()
 }
 

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { createGzip, gzip } from 'node:zlib'
 import { abandon, type Incoming, type Reply, type Sink } from './exchange.ts'
+import { cutUnread, drained } from './unread.ts'
 
 export type AnyResponse = Http2ServerResponse | ServerResponse
 
@@ -21,6 +22,8 @@ interface WriteOptions {
   readonly draining: AbortSignal
   /** False: no request can follow on this HTTP/1.1 connection. HTTP/2 has its goaway. */
   readonly isReusable: boolean
+  /** How long a client may read nothing of a large answer. */
+  readonly unreadMs: number
 }
 
 /** Resolves when the answer has been handed to the socket; a stream's answer resolves once it has started. */
@@ -30,6 +33,7 @@ export async function writeReply({
   reply,
   draining,
   isReusable,
+  unreadMs,
 }: WriteOptions): Promise<void> {
   if (isGone(response)) return abandon(reply)
   if (!isReusable && !('stream' in response)) response.setHeader('connection', 'close')
@@ -42,13 +46,15 @@ export async function writeReply({
     } else body.start(responseSink(response, draining))
     return
   }
-  if (body.type === 'chunks') return await writeChunks(request, response, reply, body.chunks)
+  if (body.type === 'chunks')
+    return await writeChunks({ request, response, reply, unreadMs }, body.chunks)
   const bytes = typeof body.bytes === 'string' ? Buffer.from(body.bytes) : body.bytes
   if (bytes.length >= GZIP_BYTES_MIN && wantsGzip(request))
-    return sendGzipped(response, reply, bytes)
+    return sendGzipped({ response, reply, unreadMs }, bytes)
   sendHead(response, reply, { 'content-length': String(bytes.length) })
   if (request.method === 'HEAD') response.end()
   else response.end(bytes)
+  cutUnread(response, unreadMs)
 }
 
 /** Whether the client has left. HTTP/2 has no word for it in a request or response, which once closed tells nobody any more. */
@@ -76,7 +82,10 @@ function sendHead(response: AnyResponse, reply: Reply, extra: Record<string, str
   ;(response as ServerResponse).writeHead(reply.code, headers)
 }
 
-function sendGzipped(response: AnyResponse, reply: Reply, bytes: Buffer): void {
+function sendGzipped(
+  { response, reply, unreadMs }: Pick<WriteOptions, 'response' | 'reply' | 'unreadMs'>,
+  bytes: Buffer,
+): void {
   gzip(bytes, GZIP, (error, packed) => {
     if (error !== null) return void response.destroy(error)
     const length = String(packed.length)
@@ -86,13 +95,12 @@ function sendGzipped(response: AnyResponse, reply: Reply, bytes: Buffer): void {
       'content-length': length,
     })
     response.end(packed)
+    cutUnread(response, unreadMs)
   })
 }
 
 async function writeChunks(
-  request: Incoming,
-  response: AnyResponse,
-  reply: Reply,
+  { request, response, reply, unreadMs }: Omit<WriteOptions, 'draining' | 'isReusable'>,
   chunks: Iterable<Buffer>,
 ): Promise<void> {
   const packed = wantsGzip(request)
@@ -102,21 +110,11 @@ async function writeChunks(
   if (packed) target.pipe(response as ServerResponse)
   for (const chunk of chunks) {
     if (isGone(response)) return
-    if (!target.write(chunk)) await drained(target as ServerResponse, response)
+    if (!target.write(chunk)) await drained(target, response, unreadMs)
   }
+  if (packed) target.once('end', () => cutUnread(response, unreadMs))
   target.end()
-}
-
-async function drained(target: ServerResponse, response: AnyResponse): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const done = (): void => {
-    target.off('drain', done)
-    response.off('close', done)
-    resolve()
-  }
-  target.once('drain', done)
-  response.once('close', done)
-  await promise
+  if (!packed) cutUnread(response, unreadMs)
 }
 
 /** How long a client may take to read what is left of a stream that has ended. */
