@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createPublicKey } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -125,4 +125,14 @@ test('a second podless rotate is refused while one runs, and not by one that was
   await once(first, 'close')
   assert.equal((await outcome(rotating(data, ['ca']))).code, 0)
   assert.notEqual((await opened(data)).authority.certificate, authority.certificate)
+})
+
+test('where the lock cannot be made, one line says so, and nothing is rotated', async () => {
+  const data = join(parent, 'unlocked')
+  const { authority, directory } = await opened(data)
+  await mkdir(join(directory, 'rotate.lock'))
+  const { code, text } = await outcome(rotating(data, ['ca']))
+  assert.equal(code, 73)
+  assert.match(text, /^podless: .*\/pki\/rotate\.lock cannot be locked: EISDIR: [^\n]*\n$/)
+  assert.equal((await opened(data)).authority.certificate, authority.certificate)
 })

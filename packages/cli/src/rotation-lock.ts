@@ -6,15 +6,10 @@ import { join } from 'node:path'
 import { tryLock } from '@podless/storage'
 import { CliError, EXIT } from './exit.ts'
 
-/** Runs it while no other rotation runs. Throws a CliError, without running it, while one does. */
+/** Runs it while no other rotation runs. Throws a CliError, without running it, while one does or nobody can tell. */
 export async function whileLocked<T>(data: string, run: () => Promise<T>): Promise<T> {
   const directory = join(data, 'pki')
-  const unlock = asOwnerOf(directory, () => {
-    const path = join(directory, 'rotate.lock')
-    // For its owner alone, as everything there; SQLite would make it for all to read.
-    closeSync(openSync(path, constants.O_CREAT | constants.O_RDWR, 0o600))
-    return tryLock(path)
-  })
+  const unlock = lock(directory)
   if (unlock === undefined)
     throw new CliError(
       EXIT.unavailable,
@@ -24,6 +19,25 @@ export async function whileLocked<T>(data: string, run: () => Promise<T>): Promi
     return await run()
   } finally {
     unlock()
+  }
+}
+
+/** What releases it; undefined while another process has it. */
+function lock(directory: string): (() => void) | undefined {
+  const path = join(directory, 'rotate.lock')
+  try {
+    return asOwnerOf(directory, () => {
+      // For its owner alone, as everything there; SQLite would make it for all to read.
+      closeSync(openSync(path, constants.O_CREAT | constants.O_RDWR, 0o600))
+      return tryLock(path)
+    })
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new CliError(
+      EXIT.cannotCreate,
+      `${path} cannot be locked: ${why}; podless rotate runs as the owner of ${directory}, who must be able to write there`,
+      { cause: error },
+    )
   }
 }
 
