@@ -197,7 +197,7 @@ function userErrors(claim: KubeObject): FieldError[] {
 
 function deviceErrors(claim: KubeObject): FieldError[] {
   const allocated = new Set(resultsOf(claim).map(deviceKey))
-  const rules = { max: Number.POSITIVE_INFINITY, keyOf: deviceKey }
+  const rules = { max: Number.POSITIVE_INFINITY, keyOf: deviceKey, shown: shownDevice }
   return listErrors(devicesOf(claim), DEVICES, rules, (device, path) => {
     const conditions = objectsAt(device, 'conditions')
     const at = `${path}.conditions`
@@ -205,7 +205,7 @@ function deviceErrors(claim: KubeObject): FieldError[] {
     const detail = 'must be an allocated device in the claim'
     return [
       ...placeErrors(device, path),
-      ...(isKnown ? [] : [invalidValue(path, deviceKey(device), detail)]),
+      ...(isKnown ? [] : [invalidValue(path, shownDevice(device), detail)]),
       ...(conditions.length > CONDITIONS_MAX
         ? [tooMany(at, conditions.length, CONDITIONS_MAX)]
         : []),
@@ -227,6 +227,16 @@ function placeErrors(device: JsonObject, path: string): FieldError[] {
     ...labelErrors(textAt(device, 'device'), `${path}.device`),
     ...(typeof shareID === 'string' ? shareIdErrors(shareID, `${path}.shareID`) : []),
   ]
+}
+
+/** As Go prints the identity of a device. */
+function shownDevice(device: JsonObject): JsonValue {
+  return {
+    Driver: textAt(device, 'driver'),
+    Pool: textAt(device, 'pool'),
+    Device: textAt(device, 'device'),
+    ShareID: textAt(device, 'shareID'),
+  }
 }
 
 function networkErrors(network: JsonObject, path: string): FieldError[] {

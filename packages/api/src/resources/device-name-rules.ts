@@ -10,6 +10,7 @@ import {
   isDns1123Subdomain,
   isLabelValue,
   isQualifiedName,
+  type JsonValue,
   required,
   tooLong,
   tooMany,
@@ -26,13 +27,15 @@ interface ListRules<T> {
   readonly max: number
   /** What no two items may have in common. */
   readonly keyOf?: (item: T) => string
+  /** How a repeated key is shown; the key itself unless given. */
+  readonly shown?: (item: T) => JsonValue
 }
 
 /** Everything wrong with a list: its length alone when that is too much, else its items and what is there twice. */
 export function listErrors<T>(
   items: readonly T[],
   path: string,
-  { max, keyOf }: ListRules<T>,
+  { max, keyOf, shown }: ListRules<T>,
   check: (item: T, path: string) => readonly FieldError[],
 ): FieldError[] {
   if (items.length > max) return [tooMany(path, items.length, max)]
@@ -41,7 +44,7 @@ export function listErrors<T>(
   const seen = new Set<string>()
   items.forEach((item, index) => {
     const key = keyOf(item)
-    if (seen.has(key)) errors.push(duplicate(`${path}[${index}]`, key))
+    if (seen.has(key)) errors.push(duplicate(`${path}[${index}]`, shown?.(item) ?? key))
     seen.add(key)
   })
   return errors

@@ -3,7 +3,6 @@
 // Ref: kubernetes/pkg/apis/resource/validation, dynamic-resource-allocation/cel/compile.go
 
 import {
-  type CelVariable,
   type Compiled,
   compileCel,
   duplicate,
@@ -15,7 +14,6 @@ import {
   type JsonValue,
   notSupported,
   required,
-  type SchemaNode,
   tooLong,
 } from '@podless/apimachinery'
 import { labelKeyErrors, labelValueErrors, listErrors } from './device-name-rules.ts'
@@ -32,51 +30,6 @@ const OPERATORS = ['Equal', 'Exists']
 
 // --- selectors
 
-/** Types of a device's fields, each as an expression that has it. */
-const FIELD_TYPES = {
-  driver: "''",
-  allowMultipleAllocations: 'false',
-  attributes: "{'': {'': dyn(0)}}",
-  capacity: "{'': {'': quantity('0')}}",
-}
-
-// The estimate of costs goes by sizes: 63 bytes of a domain, 32 entries, 64 bytes of a value (as code points of four).
-const VALUE: SchemaNode = { intOrString: true, validation: { maxLength: 16 } }
-const ENTRIES: SchemaNode = {
-  type: 'object',
-  additionalProperties: VALUE,
-  validation: { maxProperties: 32 },
-}
-const DOMAINS: SchemaNode = {
-  type: 'object',
-  additionalProperties: ENTRIES,
-  validation: { maxProperties: 32 },
-}
-const SIZED_DEVICE: SchemaNode = {
-  type: 'object',
-  properties: new Map<string, SchemaNode>([
-    ['driver', { type: 'string', validation: { maxLength: 16 } }],
-    ['allowMultipleAllocations', { type: 'boolean' }],
-    ['attributes', DOMAINS],
-    ['capacity', DOMAINS],
-  ]),
-}
-
-let typedDevice: CelVariable | undefined
-
-/** What `device` is, made when the first selector is read. */
-function deviceVariable(): CelVariable {
-  typedDevice ??= {
-    fields: new Map(
-      Object.entries(FIELD_TYPES).map(([field, expression]) => {
-        const compiled = compileCel(expression, { variables: {}, result: 'any' })
-        return [field, compiled.ok ? compiled.program : undefined]
-      }),
-    ),
-  }
-  return typedDevice
-}
-
 /** Selectors of a class or a request. */
 export function selectorErrors(holder: JsonObject, path: string): FieldError[] {
   const selectors = objectsAt(holder, 'selectors')
@@ -91,25 +44,26 @@ function expressionErrors(expression: string, path: string): FieldError[] {
   if (Buffer.byteLength(expression) > EXPRESSION_BYTES_MAX) {
     return [tooLong(path, EXPRESSION_BYTES_MAX)]
   }
-  const refusal = refusalOf(compileSelector(expression, deviceVariable()))
+  const compiled = compileCel(expression, {
+    variables: { device: 'kubernetes.DRADevice' },
+    result: 'any',
+    binds: true,
+  })
+  const refusal = refusalOf(compiled)
   if (refusal !== undefined) return [invalidValue(path, expression, refusal)]
-  const sized = compileSelector(expression, SIZED_DEVICE)
-  if (!sized.ok || sized.program.estimateCost().max <= EXPRESSION_COST_MAX) return []
+  if (!compiled.ok || compiled.program.estimateCost().max <= EXPRESSION_COST_MAX) return []
   return [forbiddenField(path, 'too complex, exceeds cost limit')]
 }
 
-const compileSelector = (expression: string, device: CelVariable): Compiled =>
-  compileCel(expression, { variables: { device }, result: 'bool', binds: true })
-
 /** An attribute may be a bool, but is of no type before it is read. */
 function refusalOf(compiled: Compiled): string | undefined {
-  if (compiled.ok) return undefined
-  const { error, reason } = compiled
-  if (reason === 'result-type') {
-    return error === 'dyn' ? undefined : `must evaluate to bool or the unknown type, not ${error}`
+  if (!compiled.ok) {
+    const step = compiled.reason === 'instantiation' ? 'program instantiation' : 'compilation'
+    return `${step} failed: ${compiled.error}`
   }
-  const step = reason === 'instantiation' ? 'program instantiation' : 'compilation'
-  return `${step} failed: ${error}`
+  const { resultType } = compiled.program
+  if (resultType === 'bool' || resultType === 'any') return undefined
+  return `must evaluate to bool or the unknown type, not ${resultType}`
 }
 
 // --- configuration

@@ -2,6 +2,7 @@
 // Called by dynamic-resources.ts. Ref: kubernetes/pkg/apis/resource/validation ValidateResourceSlice
 
 import {
+  builtinTypeSchema,
   equalJson,
   type FieldError,
   immutableField,
@@ -23,6 +24,7 @@ import {
   qualifiedNameErrors,
 } from './device-name-rules.ts'
 import { bindingConditionErrors, taintErrors } from './device-selector-rules.ts'
+import { internalForm } from './internal-form.ts'
 import { nodeSelectorErrors } from './pod-scheduling-rules.ts'
 import { listAt, numberAt, objectAt, objectsAt, textAt, valueAt } from './reading.ts'
 import { driverNameErrors } from './storage-driver-rules.ts'
@@ -137,7 +139,9 @@ function nodesOfSliceErrors(spec: JsonObject): FieldError[] {
   const terms = listAt(spec, 'nodeSelector.nodeSelectorTerms')
   if (!isObject(spec.nodeSelector) || terms.length === 1) return errors
   const detail = 'must have exactly one node selector term'
-  return [...errors, invalidValue('spec.nodeSelector.nodeSelectorTerms', [...terms], detail)]
+  const node = builtinTypeSchema('io.k8s.api.core.v1.NodeSelector')?.properties
+  const shown = internalForm([...terms], node?.get('nodeSelectorTerms'))
+  return [...errors, invalidValue('spec.nodeSelector.nodeSelectorTerms', shown, detail)]
 }
 
 function nodesOfDeviceErrors(device: JsonObject, isPerDevice: boolean, path: string): FieldError[] {

@@ -29,7 +29,7 @@ const slice = (more: JsonObject = {}): JsonObject => ({
 
 test('a request is for one device, unless it is for all', async () => {
   const requests: JsonValue = [
-    { name: 'one', exactly: exactly() },
+    { name: 'one', exactly: exactly({ tolerations: [{ key: 'k' }] }) },
     { name: 'all', exactly: exactly({ allocationMode: 'All' }) },
     { name: 'some', firstAvailable: [{ name: 'big', ...exactly() }] },
   ]
@@ -38,7 +38,14 @@ test('a request is for one device, unless it is for all', async () => {
   assert.deepEqual(obj.spec, {
     devices: {
       requests: [
-        { name: 'one', exactly: exactly({ allocationMode: 'ExactCount', count: 1 }) },
+        {
+          name: 'one',
+          exactly: exactly({
+            tolerations: [{ key: 'k', operator: 'Equal' }],
+            allocationMode: 'ExactCount',
+            count: 1,
+          }),
+        },
         { name: 'all', exactly: exactly({ allocationMode: 'All' }) },
         {
           name: 'some',
@@ -55,7 +62,10 @@ test('a claim says what is wrong with its requests, and with what refers to them
     deviceClassName: '',
     allocationMode: 'All',
     count: 2,
-    tolerations: [{ key: 'a b', operator: 'Exists', value: 'v', effect: 'Never' }, {}],
+    tolerations: [
+      { key: 'a b', operator: 'Exists', value: 'v', effect: 'Never' },
+      { operator: 'Is' },
+    ],
   })
   const requests: JsonValue = [
     { name: 'a' },
@@ -86,7 +96,7 @@ test('a claim says what is wrong with its requests, and with what refers to them
     `${at}[2].exactly.tolerations[0].key: ${key}`,
     `${at}[2].exactly.tolerations[0].value: Invalid value: "v": must be empty for operator \`Exists\``,
     `${at}[2].exactly.tolerations[0].effect: Unsupported value: "Never": supported values: "NoExecute", "NoSchedule", "None"`,
-    `${at}[2].exactly.tolerations[1].operator: Required value`,
+    `${at}[2].exactly.tolerations[1].operator: Unsupported value: "Is": supported values: "Equal", "Exists"`,
     `${at}[3].exactly.allocationMode: Unsupported value: "Most": supported values: "All", "ExactCount"`,
     `${at}[3]: Duplicate value: "a"`,
     `${where}[0].requests[2]: Invalid value: "c": ${aRequest}`,
@@ -108,6 +118,8 @@ test('a selector is an expression about a device, of a type it has', async () =>
     "cel.bind(gpu, device.attributes['gpu.example.com'], gpu.cores > 4 && gpu.model == 'a')",
     "device.capacity['gpu.example.com'].memory.compareTo(quantity('10Gi')) >= 0",
     "device.attributes['gpu.example.com'].version.isGreaterThan(semver('1.2.3'))",
+    "device.capacity['gpu.example.com'].memory == quantity('1Gi')",
+    "device.attributes['gpu.example.com'].model.find('a+') == 'aa'",
   ]
   for (const expression of good) {
     assert.deepEqual((await create(classes(), selector(expression))).errors, [], expression)
@@ -117,6 +129,7 @@ test('a selector is an expression about a device, of a type it has', async () =>
     ['device.model', /compilation failed: ERROR: <input>:1:7: undefined field 'model'/],
     ['device.driver', /must evaluate to bool or the unknown type, not string$/],
     ["device.attributes['a'].b.matches('[')", /compilation failed|instantiation failed/],
+    ["device.attributes['a'].b.all(x, x)", /expression of type 'any' cannot be range/],
     [
       'device.attributes.all(a, device.attributes.all(b, device.attributes.all(c, device.attributes.all(d, a + b + c + d == ""))))',
       /Forbidden: too complex, exceeds cost limit$/,
@@ -240,7 +253,7 @@ test('a status names devices and users as they are', async () => {
     'status.reservedFor[1]: Duplicate value: "u1"',
     `${at}.pool: Invalid value: "": a lowercase RFC 1123 subdomain`,
     `${at}.shareID: Invalid value: "1234": error validating uid: invalid UUID length: 4`,
-    `${at}: Invalid value: "gpu.example.com/a//gpu-0/1234": must be an allocated device`,
+    `${at}: Invalid value: {"Driver":"gpu.example.com","Pool":"a/","Device":"gpu-0","ShareID":"1234"}: must be`,
     `${at}.conditions[0].status: Unsupported value: "Yes": supported`,
     `${at}.conditions[0].lastTransitionTime: Required value`,
     `${at}.conditions[0].reason: Invalid value: "-": a condition reason`,

@@ -48,9 +48,16 @@ function wishesOf(spec: JsonObject): JsonObject[] {
   ])
 }
 
+function defaultTolerations(holder: JsonObject): void {
+  for (const toleration of objectsAt(holder, 'tolerations')) {
+    fillEmpty(toleration, { operator: 'Equal' })
+  }
+}
+
 /** One device unless more are asked for. */
 function defaultClaim(spec: JsonObject): void {
   for (const wish of wishesOf(spec)) {
+    defaultTolerations(wish)
     fillEmpty(wish, { allocationMode: 'ExactCount' })
     const isCounted = wish.allocationMode === 'ExactCount'
     if (isCounted && (numberAt(wish, 'count') ?? 0) === 0) wish.count = 1
@@ -103,7 +110,12 @@ const claims = builtin({
   kind: 'ResourceClaim',
   plural: 'resourceclaims',
   strategy: {
-    default: obj => defaultClaim(objectAt(obj, 'spec')),
+    default: obj => {
+      defaultClaim(objectAt(obj, 'spec'))
+      for (const result of objectsAt(obj, 'status.allocation.devices.results')) {
+        defaultTolerations(result)
+      }
+    },
     prepareForCreate: obj => dropOffFields(objectAt(obj, 'spec')),
     prepareForUpdate: (obj, old) => {
       dropOffFields(objectAt(obj, 'spec'))

@@ -33,6 +33,11 @@ function internalStruct(
   const shown: JsonObject = {}
   for (const [name, field] of properties) {
     if (NEWER.has(name)) continue
+    // Metadata is embedded, and the one part that keeps its JSON names.
+    if (name === 'metadata') {
+      Object.assign(shown, value.metadata)
+      continue
+    }
     const goName = GO_NAMES[name] ?? `${name.charAt(0).toUpperCase()}${name.slice(1)}`
     shown[goName] = internalForm(value[name], field)
   }

@@ -65,6 +65,8 @@ const PRINTED_KINDS: Partial<Record<CelKind, string>> = {
 }
 
 export const DYN = new CelType('dyn', 'dyn')
+/** Like dyn, and no range of a comprehension. */
+export const ANY = new CelType('dyn', 'any')
 export const ERROR = new CelType('error', '*error*')
 export const NULL = new CelType('null', 'null_type')
 export const BOOL = new CelType('bool', 'bool')

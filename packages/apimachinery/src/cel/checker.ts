@@ -12,6 +12,7 @@ import type {
   StructLiteral,
 } from './ast.ts'
 import {
+  ANY,
   BOOL,
   BYTES,
   type CelType,
@@ -389,7 +390,7 @@ class Checker {
 
   #iterationTypes(expr: Comprehension, range: CelType): [CelType, CelType] {
     const two = expr.iterVar2 !== undefined
-    switch (range.kind) {
+    switch (range === ANY ? 'any' : range.kind) {
       case 'list': {
         const element = range.params[0] ?? DYN
         return two ? [INT, element] : [element, DYN]

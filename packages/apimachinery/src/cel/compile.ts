@@ -9,6 +9,7 @@ import { type Checked, check } from './checker.ts'
 import { estimate } from './cost.ts'
 import { CostExceeded } from './cost-limit.ts'
 import { type Declaration, declareSchema } from './declaration.ts'
+import { DEVICE } from './device.ts'
 import { declareFields, LazyFields } from './fields.ts'
 import { Frame } from './frame.ts'
 import type {
@@ -83,6 +84,9 @@ function makeProgram(checked: Checked, variables: readonly Variable[]): Compiled
   }
 }
 
+/** Types with fields that no schema describes. */
+const OBJECTS: ReadonlyMap<string, Declaration> = new Map([['kubernetes.DRADevice', DEVICE]])
+
 function declareVariable(name: string, variable: CelVariable): Variable | undefined {
   if (typeof variable === 'string') {
     const read = (bound: CelBinding) =>
@@ -91,7 +95,8 @@ function declareVariable(name: string, variable: CelVariable): Variable | undefi
         : bound instanceof AccessQuestion
           ? bound
           : fromJson(bound as JsonValue)
-    return { name, type: readType(variable), declaration: undefined, read }
+    const declaration = OBJECTS.get(variable)
+    return { name, type: declaration?.type ?? readType(variable), declaration, read }
   }
   if ('fields' in variable) {
     const types = [...variable.fields].map(
@@ -172,6 +177,10 @@ class Program implements CelProgram {
   /** What evaluate() returns when it is ok. */
   get type(): CelType {
     return this.#checked.types[this.#checked.expr.id] ?? DYN
+  }
+
+  get resultType(): string {
+    return String(this.type)
   }
 
   estimateCost(): CostEstimate {

@@ -18,6 +18,7 @@ export type CelTypeName =
   | 'duration'
   | 'timestamp'
   | 'dyn'
+  | 'kubernetes.DRADevice'
   | 'kubernetes.authorization.Authorizer'
   | 'kubernetes.authorization.ResourceCheck'
 
@@ -91,6 +92,8 @@ export interface CelProgram {
    * Number.MAX_SAFE_INTEGER.
    */
   estimateCost(): CostEstimate
+  /** The type of what it evaluates to, as messages spell it. */
+  readonly resultType: string
   /** Whether the expression reads this variable. */
   references(name: string): boolean
 }
