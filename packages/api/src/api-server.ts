@@ -16,12 +16,15 @@ import { defaultingSteps } from './admission/defaulting-steps.ts'
 import { mutatingPolicyStep } from './admission/mutating-policy.ts'
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts'
 import { resourceQuota } from './admission/resource-quota.ts'
+import type { ServiceReader } from './admission/service-resolver.ts'
 import { terminatingCrdStep } from './admission/terminating-crd.ts'
 import { validatingPolicyStep } from './admission/validating-policy.ts'
 import { webhookStep } from './admission/webhook.ts'
 import { WebhookClient } from './admission/webhook-client.ts'
 import { ApiServices } from './aggregation/api-services.ts'
-import { startLocalServices } from './aggregation/local-services.ts'
+import { ExtensionProxy } from './aggregation/extension-proxy.ts'
+import { ExtensionServers } from './aggregation/extension-servers.ts'
+import { FrontProxyCertificate } from './aggregation/front-proxy.ts'
 import { ClusterIpAllocator } from './allocation/service-addresses.ts'
 import { Audit, type AuditOptions } from './audit/audit.ts'
 import { type Authenticator, createAuthenticator, createTokenService } from './auth/authenticate.ts'
@@ -33,7 +36,7 @@ import type { ServerConfig } from './config.ts'
 import { startKubernetesEndpoints } from './controllers/kubernetes-endpoints.ts'
 import type { Loop } from './controllers/loop.ts'
 import { Objects } from './controllers/objects.ts'
-import { startLoops, startTrustLoops } from './controllers/start-loops.ts'
+import { startAggregation, startLoops, startTrustLoops } from './controllers/start-loops.ts'
 import { Discovery } from './discovery/discovery.ts'
 import { OpenApi } from './discovery/openapi.ts'
 import { feed } from './feed.ts'
@@ -158,24 +161,14 @@ async function startBehind(
   const registry = new Registry()
   registry.replace('', builtinResources())
   const objects = new Objects({ storage, registry, now })
-  const webhooks = webhookClient(config, objects, registry)
+  const clients = clientsOf(options, objects, registry)
   const views = openViews(options, cacher, registry)
 
   const advertised = (): string => config.advertise ?? `${reachable(config.bind)}:${listener.port}`
   const metrics = new Metrics()
   const started = { ready: false }
-  const state = chainState({
-    ...options,
-    storage,
-    cacher,
-    registry,
-    ...views,
-    metrics,
-    objects,
-    webhooks,
-    advertised,
-    started,
-  })
+  const core = { storage, cacher, registry, metrics, objects, advertised, started }
+  const state = chainState({ ...options, ...views, ...clients, ...core })
 
   await bootstrap({
     objects,
@@ -183,13 +176,19 @@ async function startBehind(
     serviceRange: views.addresses.range,
     port: listener.port,
   })
-  const trusting = startTrustLoops({ ...options, objects, registry })
+  const trusted = { clientCa: options.tls.clientCa, signs: options.issuer !== undefined }
+  const trusting = startTrustLoops({ ...options, objects, registry, trusted })
   const endpoints = startKubernetesEndpoints({ objects, advertised: advertised(), log })
-  const loops = [...startLoops({ ...options, objects, registry, webhooks }), ...trusting, endpoints]
+  const loops = [
+    ...startLoops({ ...options, ...clients, objects, registry }),
+    ...trusting,
+    endpoints,
+  ]
   behind.loops = loops
   // Everything stored before this start is served before the first client connects.
   await Promise.all(loops.map(loop => loop.idle()))
-  behind.loops = [...loops, startLocalServices(objects, registry, log)]
+  const aggregation = startAggregation({ ...options, ...clients, ...views, objects, registry })
+  behind.loops = [...loops, ...aggregation]
   serve(state)
   started.ready = true
   observe(metrics, cacher, state.connections)
@@ -203,6 +202,7 @@ async function startBehind(
     reloadTrust: tls => {
       listener.replaceTls(tls)
       cutUntrusted(listener, tls, options)
+      trusted.clientCa = tls.clientCa
       for (const loop of trusting) loop.resync()
     },
     close: async graceMs => {
@@ -211,6 +211,7 @@ async function startBehind(
       await endpoints.close()
       await listener.close(graceMs)
       await stopBehind(behind)
+      clients.servers.close()
     },
   }
 }
@@ -254,13 +255,12 @@ function reachable(bind: string): string {
   return bind.includes(':') ? `[${bind}]` : bind
 }
 
-interface Parts extends ApiServerOptions, Views {
+interface Parts extends ApiServerOptions, Views, Clients {
   readonly storage: Storage
   readonly cacher: Cacher
   readonly registry: Registry
   readonly metrics: Metrics
   readonly objects: Objects
-  readonly webhooks: WebhookClient
   readonly advertised: () => string
   readonly started: { readonly ready: boolean }
 }
@@ -303,6 +303,7 @@ function chainState(parts: Parts): ChainState {
       requestsMax: config.maxRequestsPerUser,
       watchesMax: config.maxWatchesPerUser,
     }),
+    proxy: new ExtensionProxy(parts.apiServices, parts.servers),
     connections: new UserConnections(config.maxConnectionsPerUser),
     pages: new Pages({
       discovery,
@@ -386,14 +387,34 @@ function servicesOf({
   }
 }
 
-/** Calls webhooks of admission and conversion, wherever their Services can be reached. */
-function webhookClient(config: ServerConfig, objects: Objects, registry: Registry): WebhookClient {
+/** What this server asks other ones by. */
+interface Clients {
+  readonly reader: ServiceReader
+  /** Of admission and conversion. */
+  readonly webhooks: WebhookClient
+  readonly servers: ExtensionServers
+}
+
+function clientsOf(options: ApiServerOptions, objects: Objects, registry: Registry): Clients {
+  const { serviceResolver: resolver } = options.config
+  const reader = serviceReader(objects, registry)
+  const frontProxy = new FrontProxyCertificate(options)
+  const certificate = () => frontProxy.current()
+  return {
+    reader,
+    webhooks: new WebhookClient(resolver, reader),
+    servers: new ExtensionServers({ resolver, reader, certificate }),
+  }
+}
+
+/** What says where the Services of webhooks and extension servers can be reached. */
+function serviceReader(objects: Objects, registry: Registry): ServiceReader {
   const slices = registry.builtin('discovery.k8s.io', 'endpointslices')
-  return new WebhookClient(config.serviceResolver, {
+  return {
     service: (namespace, name) => objects.get(registry.builtin('', 'services'), namespace, name),
     endpointSlices: namespace => objects.list(slices, namespace),
     endpoints: (namespace, name) => objects.get(registry.builtin('', 'endpoints'), namespace, name),
-  })
+  }
 }
 
 function admissionOf({

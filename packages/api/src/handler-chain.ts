@@ -4,6 +4,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { methodNotSupported, negotiate, notFound, StatusError } from '@podless/apimachinery'
+import type { ExtensionProxy } from './aggregation/extension-proxy.ts'
 import type { Audit, AuditedRequest } from './audit/audit.ts'
 import type { Authenticator } from './auth/authenticate.ts'
 import { authorizationError } from './auth/authorize.ts'
@@ -25,6 +26,7 @@ import { isRouted, needsNamespace, verbFor } from './verbs/verb.ts'
 export interface ChainState extends ServerState {
   readonly authenticator: Authenticator
   readonly pages: Pages
+  readonly proxy: ExtensionProxy
   readonly limits: UserLimits
   readonly connections: UserConnections
   /** Absent when nothing is audited. */
@@ -131,8 +133,10 @@ async function serveUser(
   flow: Flow,
   user: UserInfo,
 ): Promise<Reply> {
-  const { info, query, warn } = flow
+  const { info, query, warn, auditId } = flow
   authorize(state, user, flow) // 403, before a body is read
+  const elsewhere = state.proxy.serverFor(info)
+  if (elsewhere !== undefined) return await state.proxy.pass(elsewhere, { request, user, auditId })
   if (!info.isResource) return await state.pages.serve(request, info, user)
   const served = lookup(state, info) // 404
   if (served === undefined) return NOT_FOUND

@@ -1,5 +1,6 @@
 // One call of one webhook over HTTPS: addresses from the URL or the Service, trust from caBundle, connections kept open.
-// Called by webhook.ts; calls service-resolver.ts. Ref: apiserver/pkg/util/webhook/client.go
+// Called by webhook.ts; calls service-resolver.ts. Aggregation shares the words for failed connections.
+// Ref: apiserver/pkg/util/webhook/client.go
 
 import { Agent, request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
@@ -173,8 +174,8 @@ export class WebhookClient {
   }
 }
 
-/** Upstream's words for the ways a connection fails. */
-function reasonOf(error: unknown, { host, port }: ResolvedAddress): string {
+/** Upstream's words for the ways a connection to an address fails. */
+export function reasonOf(error: unknown, { host, port }: ResolvedAddress): string {
   if (!(error instanceof Error)) return String(error)
   const code = (error as NodeJS.ErrnoException).code ?? ''
   return REASONS[code]?.(host, port) ?? error.message

@@ -120,6 +120,11 @@ export class AuditedRequest {
       }
       return { ...reply, body: { type: 'stream', start } }
     }
+    if (body.type === 'piped') {
+      const onEnd = (): void => this.#record('ResponseComplete', verdict, reply, undefined)
+      body.source.once('close', onEnd)
+      return reply
+    }
     if (body.type === 'bytes') {
       this.#record('ResponseComplete', verdict, reply, Buffer.from(body.bytes))
       return reply

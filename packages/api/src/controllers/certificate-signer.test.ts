@@ -224,10 +224,15 @@ test('denied, undecided and foreign requests stay unsigned', { skip }, async () 
     assert.equal((await read(name)).certificate, undefined)
 })
 
-test('nobody asks for system:masters, and only who may approve approves', { skip }, async () => {
+test('nobody asks for system:masters or the front proxy, and only who may approve approves', {
+  skip,
+}, async () => {
   const { status, body } = await post({ subject: '/O=system:masters/CN=eve' })
   assert.equal(status, 403)
   assert.match(String(body.message), /signer with system:masters group is not allowed/)
+  // Extension servers believe the holder of this name whoever it says is asking.
+  const proxy = await post({ subject: '/CN=front-proxy-client', signer: 'example.com/mine' })
+  assert.equal(proxy.status, 403)
   const { name } = await ask({ subject: '/CN=eve' })
   assert.equal(await decide(name, 'Approved', 'mallory'), 403)
   // The right to write /approval alone is not the right to approve for a signer.

@@ -2,6 +2,9 @@
 
 import type { Issuer, ServiceAccountTokens } from '@podless/identity'
 import type { WebhookClient } from '../admission/webhook-client.ts'
+import { startAuthenticationInfo, type TrustedBy } from '../aggregation/front-proxy.ts'
+import { startLocalServices } from '../aggregation/local-services.ts'
+import { type RemoteServicesOptions, startRemoteServices } from '../aggregation/remote-services.ts'
 import type { Log } from '../log.ts'
 import type { Registry } from '../registry.ts'
 import { startBootstrapTokenCleaner } from './bootstrap-token-cleaner.ts'
@@ -74,9 +77,11 @@ export function startTrustLoops({
   rootCa,
   tokens,
   log,
+  trusted,
 }: LoopParts & {
   readonly rootCa: () => string
   readonly tokens: ServiceAccountTokens
+  readonly trusted: TrustedBy
 }): Loop[] {
   const [configMaps, namespaces, secrets, serviceAccounts] = [
     registry.builtin('', 'configmaps'),
@@ -87,5 +92,12 @@ export function startTrustLoops({
   return [
     startNamespaceController({ objects, namespaces, serviceAccounts, configMaps, rootCa, log }),
     startServiceAccountTokens({ objects, secrets, serviceAccounts, tokens, rootCa, log }),
+    startAuthenticationInfo({ trusted, objects, configMaps, log }),
   ]
+}
+
+/** The loops that keep APIServices. To be started when every stored CRD is served; no client has to wait for them. */
+export function startAggregation(options: RemoteServicesOptions): Loop[] {
+  const { objects, registry, log } = options
+  return [startLocalServices(objects, registry, log), startRemoteServices(options)]
 }

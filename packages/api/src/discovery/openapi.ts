@@ -4,7 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import { encodeOpenApiV2, type GroupVersion, type JsonObject } from '@podless/apimachinery'
-import type { ApiServices } from '../aggregation/api-services.ts'
+import { ApiServices } from '../aggregation/api-services.ts'
 import { versionInfo } from '../pages/version.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
@@ -40,12 +40,14 @@ const pathOf = ({ group, version }: GroupVersion): string =>
 
 export class OpenApi {
   readonly #groups: ServedGroups
+  readonly #services: ApiServices
   /** Of one state of the groups. */
   readonly #paths = new WeakMap<object, ReadonlyMap<string, readonly Resource[]>>()
   /** Weakly held: a document that nobody asks for again is dropped and rebuilt on demand. */
   readonly #documents = new Map<string, WeakRef<Document>>()
 
-  constructor(registry: Registry, services?: ApiServices) {
+  constructor(registry: Registry, services = new ApiServices()) {
+    this.#services = services
     this.#groups = new ServedGroups(registry, services)
   }
 
@@ -54,6 +56,12 @@ export class OpenApi {
     const paths: JsonObject = {}
     for (const [path, resources] of this.#byPath()) {
       paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${fingerprint(resources)}` }
+    }
+    for (const remote of this.#services.remotes()) {
+      const { openApiHash: hash } = this.#services.documents(remote)
+      const path = pathOf(remote.gv)
+      if (hash !== undefined)
+        paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }
     }
     return { ...textReply(200, JSON.stringify({ paths })), contentType: JSON_FORM.contentType }
   }

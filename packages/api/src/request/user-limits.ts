@@ -55,8 +55,9 @@ export class UserLimits {
     try {
       reply = await run()
     } finally {
-      if (reply?.body.type !== 'stream') leave()
+      if (reply?.body.type !== 'stream' && reply?.body.type !== 'piped') leave()
     }
+    if (reply.body.type === 'piped') reply.body.source.once('close', leave)
     return reply.body.type === 'stream' ? untilEnded(reply, reply.body.start, leave) : reply
   }
 }

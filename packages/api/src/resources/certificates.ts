@@ -28,6 +28,8 @@ const PLURAL = 'certificatesigningrequests'
 const LEGACY_SIGNER = 'kubernetes.io/legacy-unknown'
 const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client'
 const PRIVILEGED_GROUP = 'system:masters'
+/** The name under which this server tells extension servers who asks: whoever had it could be anybody to them. */
+export const FRONT_PROXY = 'front-proxy-client'
 const EXPIRATION_SECONDS_MIN = 600
 const USAGES = [
   'any',
@@ -242,18 +244,24 @@ function mayActFor(verb: string, signer: string, { user, services }: RuleContext
   return names.some(name => services.authorizer.authorize({ ...request, name }).allowed)
 }
 
-/** Nobody becomes a member of the group that no rule binds by a signature. Ref: plugin/pkg/admission/certificates */
+/**
+ * By a signature nobody becomes the front proxy, or a member of the group that no rule binds.
+ * Ref: plugin/pkg/admission/certificates
+ */
 function refusePrivilegedSubject(obj: KubeObject): void {
   const signer = textAt(obj, 'spec.signerName')
-  if (signer !== CLIENT_SIGNER) return
   const pem = Buffer.from(textAt(obj, 'spec.request'), 'base64').toString('latin1')
   const request = parseCertificateRequest(pem)
-  if ('error' in request || !request.organizations.includes(PRIVILEGED_GROUP)) return
-  throw forbidden(
-    { group: GROUP, resource: PLURAL },
-    obj.metadata.name ?? '',
-    `use of ${signer} signer with ${PRIVILEGED_GROUP} group is not allowed`,
-  )
+  if ('error' in request) return
+  const refuse = (what: string) =>
+    forbidden(
+      { group: GROUP, resource: PLURAL },
+      obj.metadata.name ?? '',
+      `use of ${signer} signer with ${what} is not allowed`,
+    )
+  if (signer === CLIENT_SIGNER && request.organizations.includes(PRIVILEGED_GROUP))
+    throw refuse(`${PRIVILEGED_GROUP} group`)
+  if (request.commonName === FRONT_PROXY) throw refuse(`the name ${FRONT_PROXY}`)
 }
 
 function authorizeWrite(obj: KubeObject, old: KubeObject | undefined, ctx: RuleContext): void {

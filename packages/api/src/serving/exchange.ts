@@ -1,6 +1,7 @@
 // A request and its answer without sockets: what server.ts hands to the handler chain and gets back.
 // Verbs are functions from the one to the other, so a unit test needs no HTTP.
 
+import type { Readable } from 'node:stream'
 import { failure } from '@podless/apimachinery'
 
 /**
@@ -57,6 +58,8 @@ export type ReplyBody =
   | { readonly type: 'bytes'; readonly bytes: Buffer | string }
   /** Chunks of one long answer, written with back-pressure. */
   | { readonly type: 'chunks'; readonly chunks: Iterable<Buffer> }
+  /** The answer of another server, passed on as it comes, with back-pressure. */
+  | { readonly type: 'piped'; readonly source: Readable }
   /** An endless answer; `start` returns once the stream is set up. */
   | { readonly type: 'stream'; readonly start: (sink: Sink) => void }
 
@@ -72,6 +75,7 @@ export interface Reply {
 
 /** Lets go of an answer that nobody will read: what a stream holds open is closed. */
 export function abandon({ body }: Reply): void {
+  if (body.type === 'piped') body.source.destroy()
   if (body.type !== 'stream') return
   body.start({ write: () => false, end: () => {}, pendingBytes: 0, signal: AbortSignal.abort() })
 }

@@ -3,6 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Readable } from 'node:stream'
 import { createGzip, gzip } from 'node:zlib'
 import { abandon, type Incoming, type Reply, type Sink } from './exchange.ts'
 import { cutUnread, drained } from './unread.ts'
@@ -46,6 +47,7 @@ export async function writeReply({
     } else body.start(responseSink(response, draining))
     return
   }
+  if (body.type === 'piped') return pipe(response, reply, body.source, draining)
   if (body.type === 'chunks')
     return await writeChunks({ request, response, reply, unreadMs }, body.chunks)
   const bytes = typeof body.bytes === 'string' ? Buffer.from(body.bytes) : body.bytes
@@ -115,6 +117,25 @@ async function writeChunks(
   if (packed) target.once('end', () => cutUnread(response, unreadMs))
   target.end()
   if (!packed) cutUnread(response, unreadMs)
+}
+
+/** Resolves nothing: it goes on until one of the two ends. A source that breaks off must not look complete. */
+function pipe(response: AnyResponse, reply: Reply, source: Readable, draining: AbortSignal): void {
+  sendHead(response, reply, {})
+  // A watch without events yet must still show its headers.
+  if ('flushHeaders' in response) response.flushHeaders()
+  const leave = (): void => {
+    source.unpipe()
+    source.destroy()
+    response.end()
+  }
+  if (draining.aborted) leave()
+  else draining.addEventListener('abort', leave)
+  source.once('error', () => response.destroy())
+  source.once('close', () => draining.removeEventListener('abort', leave))
+  response.once('close', () => source.destroy())
+  response.on('error', () => source.destroy())
+  source.pipe(response as ServerResponse)
 }
 
 /** How long a client may take to read what is left of a stream that has ended. */
