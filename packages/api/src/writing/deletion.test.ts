@@ -35,6 +35,17 @@ test('a pod that is gone is shown as its deletion marked it', async () => {
   assert.equal((await admin.send({ path: `${PODS}/gone` })).status, 404)
 })
 
+test('what is shown of an object that is gone has the revision at which it went', async () => {
+  const path = '/apis/resource.k8s.io/v1/deviceclasses'
+  const made = (await post(path, { metadata: { name: 'gone' } })).json()
+  const shown = (await remove(`${path}/gone`)).json()
+  assert.equal(shown.kind, 'DeviceClass')
+  const revision = (obj: JsonObject) => Number(valueAt(obj, 'metadata.resourceVersion'))
+  assert.ok(revision(shown) > revision(made))
+  const list = (await admin.send({ path: `${path}?resourceVersion=${revision(shown)}` })).json()
+  assert.deepEqual(list.items, [])
+})
+
 test('every answer about Endpoints says what to use instead', async () => {
   const path = '/api/v1/namespaces/default/endpoints'
   for (const url of [path, `${path}/absent`]) {

@@ -71,8 +71,11 @@ export async function deleteStored(
       : await convertForStorage(marked, resource)
   }
   const result = await storage.update(key, decide, signal === undefined ? {} : { signal })
-  if (outcome === undefined || outcome.type === 'deleted' || options.dryRun) return outcome!
-  return { ...outcome, stored: result.stored }
+  if (outcome === undefined || options.dryRun) return outcome!
+  if (outcome.type === 'pending') return { ...outcome, stored: result.stored }
+  // Who gets to see what is gone sees when it went.
+  outcome.object.metadata.resourceVersion = String(result.stored.revision)
+  return outcome
 }
 
 /** Ref: apiserver/pkg/registry/rest/delete.go BeforeDelete; the kind, not the resource, names the object here. */
