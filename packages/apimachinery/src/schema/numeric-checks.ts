@@ -74,12 +74,12 @@ function fits(value: JsonNumber, type: string, format: string): boolean {
 }
 
 function isInt64Float(value: number): boolean {
-  return Number.isInteger(value) && Math.abs(value) < INT64_LIMIT
+  return Number.isInteger(value) && value >= -INT64_LIMIT && value < INT64_LIMIT
 }
 
 /** An int64 in full, or a float64. */
 const bounded = (value: number, native: boolean): string =>
-  native ? String(value) : formatGoFloat(value)
+  native ? String(BigInt(value)) : formatGoFloat(value)
 
 function multipleOf(
   value: JsonNumber,

@@ -86,6 +86,13 @@ const CASES: readonly [string, JsonObject, JsonValue, readonly string[]][] = [
     [`${INVALID} 2: f in body should be less than 2`],
   ],
   ['a fractional bound is cut for integers', { type: 'number', minimum: 0.5 }, 0, []],
+  ['the lowest int64 is a bound of integers', { ...I, minimum: -(2 ** 63) }, -(2n ** 63n), []],
+  [
+    'a bound beyond 2^53 is shown in full',
+    { ...I, minimum: 2 ** 60 },
+    1,
+    [`${INVALID} 1: f in body should be greater than or equal to 1152921504606846976`],
+  ],
   ['multipleOf', { ...I, multipleOf: 5 }, 7, [`${INVALID} 7: f in body should be a multiple of 5`]],
   ['multipleOf a fraction', { type: 'number', multipleOf: 0.1 }, 0.3, []],
   [
