@@ -73,8 +73,9 @@ function fits(value: JsonNumber, type: string, format: string): boolean {
   return format !== 'float' || Math.abs(Number(value)) <= FLOAT32_MAX
 }
 
+/** Upstream prints the float with as few digits as tell it and reads an int64: -2^63 is -9223372036854776000 then, too low. */
 function isInt64Float(value: number): boolean {
-  return Number.isInteger(value) && value >= -INT64_LIMIT && value < INT64_LIMIT
+  return Number.isInteger(value) && Math.abs(value) < INT64_LIMIT
 }
 
 /** An int64 in full, or a float64. */
