@@ -437,6 +437,7 @@ function admissionOf({
     const found = await storage.get(keyOf(namespaces, '', name))
     return found === undefined ? undefined : decodeStored(found, namespaces)
   }
+  const reader = { cached, stored }
   const policies = (kind: 'mutating' | 'validating') => ({
     registry,
     policies: () => objects.listShared(webhooks(`${kind}admissionpolicies`)),
@@ -449,8 +450,8 @@ function admissionOf({
   })
   return new AdmissionChain([
     terminatingCrdStep,
-    namespaceLifecycle({ cached, stored }),
-    ...defaultingSteps(objects, (group, resource) => registry.builtin(group, resource)),
+    namespaceLifecycle(reader),
+    ...defaultingSteps(objects, (group, resource) => registry.builtin(group, resource), reader),
     mutatingPolicyStep(policies('mutating')),
     validatingPolicyStep(policies('validating')),
     webhookStep({

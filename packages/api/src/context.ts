@@ -37,6 +37,8 @@ export interface RequestContext {
   readonly query: URLSearchParams
   /** Adds a Warning header to the answer. */
   readonly warn: (text: string) => void
+  /** Adds an annotation to the request's audit events, if it is audited. */
+  readonly annotate: (key: string, value: string) => void
 }
 
 /** What the rules of a resource get to know about this request. */

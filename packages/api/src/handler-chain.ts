@@ -156,6 +156,7 @@ async function serveUser(
     user,
     query,
     warn,
+    annotate: (key, value) => flow.audited?.annotate(key, value),
   } satisfies RequestContext)
 }
 

@@ -24,6 +24,8 @@ export interface AdmissionAttributes {
   readonly user: UserInfo
   /** Adds a Warning header. */
   readonly warn: (text: string) => void
+  /** Adds an annotation to the request's audit events. */
+  readonly annotate: (key: string, value: string) => void
   readonly signal: AbortSignal
 }
 

@@ -101,6 +101,11 @@ export class AuditedRequest {
     this.#annotations['authorization.k8s.io/reason'] = reason
   }
 
+  /** What admission found out besides its answer. */
+  annotate(key: string, value: string): void {
+    this.#annotations[key] = value
+  }
+
   /** Records the answer. Returns the reply to give instead: the same to the client, but a watch's end is seen. */
   answered(reply: Reply): Reply {
     const verdict = this.#verdict()

@@ -58,6 +58,10 @@ export class Objects {
     }
   }
 
+  count(resource: Resource, namespace: string): number {
+    return this.storage.cacher.count(prefixOf(resource, namespace))
+  }
+
   /** Like get(), decoded once for as long as the object stays as it is, and therefore not to be changed. */
   getShared(resource: Resource, namespace: string, name: string): KubeObject | undefined {
     const stored = this.storage.cacher.get(keyOf(resource, namespace, name))

@@ -107,6 +107,7 @@ function attributes(
     dryRun,
     user: ctx.user,
     warn: ctx.warn,
+    annotate: ctx.annotate,
     signal: ctx.request.signal,
   }
 }

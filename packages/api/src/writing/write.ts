@@ -75,7 +75,7 @@ export function attributes(
   oldObject: KubeObject | undefined,
   write: WriteOptions,
 ): AdmissionAttributes {
-  const { info, resource, user, warn, request } = ctx
+  const { info, resource, user, warn, annotate, request } = ctx
   return {
     operation,
     resource,
@@ -88,6 +88,7 @@ export function attributes(
     dryRun: write.dryRun,
     user,
     warn,
+    annotate,
     signal: request.signal,
   }
 }
