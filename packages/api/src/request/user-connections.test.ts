@@ -14,6 +14,7 @@ import { UserConnections } from './user-connections.ts'
 
 const MAX = 2
 const PATH = '/apis'
+const ACCOUNTS = '/api/v1/namespaces/default/serviceaccounts'
 
 let server: TestServer
 let admin: ApiClient
@@ -22,17 +23,18 @@ const tokens = new Map<string, string>()
 before(async () => {
   server = await startServer({ config: { maxConnectionsPerUser: MAX } })
   admin = new ApiClient({ url: server.url, ca: server.ca, ...server.admin })
-  for (const name of ['greedy', 'istiod']) {
-    const path = '/api/v1/namespaces/default/serviceaccounts'
-    await admin.send({ method: 'POST', path, body: { metadata: { name } } })
-    const answer = await admin.send({ method: 'POST', path: `${path}/${name}/token`, body: {} })
-    tokens.set(name, String((answer.json().status as { token: string }).token))
-  }
+  for (const name of ['greedy', 'istiod']) await addAccount(name)
 })
 after(async () => {
   admin.close()
   await server.close()
 })
+
+async function addAccount(name: string): Promise<void> {
+  await admin.send({ method: 'POST', path: ACCOUNTS, body: { metadata: { name } } })
+  const answer = await admin.send({ method: 'POST', path: `${ACCOUNTS}/${name}/token`, body: {} })
+  tokens.set(name, String((answer.json().status as { token: string }).token))
+}
 
 const bearer = (name: string) => ({ authorization: `Bearer ${tokens.get(name)}` })
 const nobody = (): ApiClient =>
@@ -157,6 +159,19 @@ test('a connection counts for the last user on it, and an anonymous request take
   }
   assert.equal((await client.send({ path: PATH, headers: bearer('greedy') })).status, 429)
   for (const one of [...all, client]) one.close()
+  await allGone()
+})
+
+test('connections of who lost their credentials count for nobody who has the name since', async () => {
+  const lost = Array.from({ length: MAX }, nobody)
+  for (const client of lost) {
+    assert.equal((await client.send({ path: PATH, headers: bearer('greedy') })).status, 200)
+  }
+  await admin.send({ method: 'DELETE', path: `${ACCOUNTS}/greedy` })
+  await addAccount('greedy')
+  const client = nobody()
+  assert.equal((await client.send({ path: PATH, headers: bearer('greedy') })).status, 200)
+  for (const one of [...lost, client]) one.close()
   await allGone()
 })
 

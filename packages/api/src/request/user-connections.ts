@@ -16,7 +16,7 @@ const UNCOUNTED_GROUPS: ReadonlySet<string> = new Set([
 
 export class UserConnections {
   readonly #max: number
-  /** For whom a connection counts: the last user that was let through on it, until it closes. */
+  /** For whom a connection counts, by ownerOf(): the last user that was let through on it, until it closes. */
   readonly #holders = new WeakMap<Connection, string>()
   readonly #counts = new Map<string, number>()
   /** What came along with the handshake may still be read of one that was cut. */
@@ -43,20 +43,21 @@ export class UserConnections {
    * Whether the user may go on with this connection, which from then on counts for them, and for nobody before. When not, it is
    * the caller's to end, and nobody else is let in on it.
    */
-  admits(connection: Connection, { groups, name }: UserInfo): boolean {
+  admits(connection: Connection, user: UserInfo): boolean {
     const holder = this.#holders.get(connection)
+    const owner = ownerOf(user)
     // Who is not counted takes no connection off another's count: it would be a way to have more.
-    if (holder === name || groups.some(group => UNCOUNTED_GROUPS.has(group))) return true
+    if (holder === owner || user.groups.some(group => UNCOUNTED_GROUPS.has(group))) return true
     if (this.#ending.has(connection)) return false
-    const count = this.#counts.get(name) ?? 0
+    const count = this.#counts.get(owner) ?? 0
     if (this.#max > 0 && count >= this.#max) {
       this.#ending.add(connection)
       this.#refused += 1
       return false
     }
-    this.#counts.set(name, count + 1)
+    this.#counts.set(owner, count + 1)
     this.#open += 1
-    this.#holders.set(connection, name)
+    this.#holders.set(connection, owner)
     if (holder === undefined) connection.onClose(() => this.#leave(connection))
     else this.#drop(holder)
     return true
@@ -68,10 +69,13 @@ export class UserConnections {
     if (holder !== undefined) this.#drop(holder)
   }
 
-  #drop(name: string): void {
-    const count = (this.#counts.get(name) ?? 0) - 1
+  #drop(owner: string): void {
+    const count = (this.#counts.get(owner) ?? 0) - 1
     this.#open -= 1
-    if (count > 0) this.#counts.set(name, count)
-    else this.#counts.delete(name)
+    if (count > 0) this.#counts.set(owner, count)
+    else this.#counts.delete(owner)
   }
 }
+
+/** Whose credentials were taken back may keep connections open: the uid tells them from whoever has the name since. */
+const ownerOf = ({ name, uid = '' }: UserInfo): string => `${name} ${uid}`

@@ -41,5 +41,5 @@ function vmUserOf(token: string, { tokens, check }: VmAuthenticatorOptions): Use
   const prefix = vmSecretName('')
   // A token for this audience that is bound to no VM's Secret was asked for by hand: it is nobody's.
   if (secret === undefined || !secret.name.startsWith(prefix)) return undefined
-  return vmUser(namespace, secret.name.slice(prefix.length))
+  return vmUser(namespace, secret.name.slice(prefix.length), secret.uid)
 }

@@ -35,8 +35,10 @@ test('a VM that was added gets its uid, for requests that are no older than its 
 })
 
 test('a VM is somebody by the uid of its Secret alone; others are not asked for one', () => {
-  const problem = (uid: string | undefined, name = 'db'): string | undefined =>
-    vmCertificateProblem({ ...vmUser('a', name), ...(uid === undefined ? {} : { uid }) }, secret)
+  const problem = (given: string | undefined, name = 'db'): string | undefined => {
+    const { uid: _none, ...user } = vmUser('a', name, '')
+    return vmCertificateProblem(given === undefined ? user : { ...user, uid: given }, secret)
+  }
   assert.equal(problem('now'), undefined)
   for (const [uid, name] of [['before'], [undefined], ['now', 'other']] as const)
     assert.match(problem(uid, name) ?? '', /was removed, or got new credentials/)

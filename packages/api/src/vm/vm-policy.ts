@@ -16,8 +16,9 @@ export const VM_AUDIENCE = 'podless.dev/vm'
 
 const USER = /^podless:vm:([^:]+):([^:]+)$/
 
-export function vmUser(namespace: string, name: string): UserInfo {
-  return { name: `podless:vm:${namespace}:${name}`, groups: [VM_GROUP] }
+/** `uid` is that of the VM's Secret. */
+export function vmUser(namespace: string, name: string, uid: string): UserInfo {
+  return { name: `podless:vm:${namespace}:${name}`, uid, groups: [VM_GROUP] }
 }
 
 /** Which VM the user is; undefined for everybody else. */
