@@ -17,6 +17,7 @@ import { prefixOf } from '../objects/stored-form.ts'
 import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
 import { LOCAL_CONDITION } from '../resources/apiregistration.ts'
+import { objectsAt, textAt } from '../resources/reading.ts'
 import { timestamp } from '../writing/write.ts'
 import { usualPriority } from './priorities.ts'
 
@@ -107,15 +108,30 @@ async function reconcile(
   name: string,
   want: Wanted | undefined,
 ): Promise<void> {
-  const found = objects.getShared(resource, '', name)
+  const found = objects.get(resource, '', name)
   if (found === undefined) {
     if (want !== undefined) await objects.create(resource, localService(name, want, objects.now()))
   } else if (isManaged(found)) {
-    if (want === undefined) await objects.delete(resource, { name, uid: found.metadata.uid })
-    else if (!isRight(found, want)) {
+    if (want === undefined) {
+      if (!isDefined(objects, found)) {
+        await objects.delete(resource, { name, uid: found.metadata.uid })
+      }
+    } else if (!isRight(found, want)) {
       await objects.change(resource, '', name, live => putRight(live, want))
     }
   }
+}
+
+/** Whether a stored CRD has this version: another server may serve it before this one does. */
+function isDefined(objects: Objects, service: KubeObject): boolean {
+  const [group, version] = [textAt(service, 'spec.group'), textAt(service, 'spec.version')]
+  const crds = objects.registry.builtin('apiextensions.k8s.io', 'customresourcedefinitions')
+  for (const { header } of objects.storage.cacher.list(prefixOf(crds, ''))) {
+    if (!header.name.endsWith(`.${group}`)) continue
+    const versions = objectsAt(objects.get(crds, '', header.name), 'spec.versions')
+    if (versions.some(entry => entry.name === version && entry.served === true)) return true
+  }
+  return false
 }
 
 function isManaged({ metadata }: KubeObject): boolean {

@@ -101,7 +101,7 @@ class Checks {
   /** Resolves once the look is under way. */
   async look(name: string): Promise<void> {
     const { objects, apiServices, servers } = this.#options
-    const found = objects.getShared(this.#resource, '', name)
+    const found = objects.get(this.#resource, '', name)
     const remote = this.#remote(name)
     if (remote === undefined) {
       servers.forget(name)
