@@ -27,6 +27,12 @@ import {
 import { defaultPodSpec, defaultTemplate } from './pod-template.ts'
 import { hostnameWarnings, podWarnings, workloadWarnings } from './pod-warnings.ts'
 import {
+  appArmorUpdateErrors,
+  copyAppArmor,
+  profileAnnotationErrors,
+  profileMismatchErrors,
+} from './profile-annotations.ts'
+import {
   ensureObject,
   fillDefaults,
   fillEmpty,
@@ -83,7 +89,10 @@ function fixedSpec(obj: KubeObject): JsonObject {
   return spec
 }
 
-const podErrors = (obj: KubeObject): FieldError[] => podSpecErrors(objectAt(obj, 'spec'), 'spec')
+const podErrors = (obj: KubeObject): FieldError[] => [
+  ...profileAnnotationErrors(obj, 'metadata.annotations'),
+  ...podSpecErrors(objectAt(obj, 'spec'), 'spec'),
+]
 
 /** Ephemeral containers come through a door of their own, and nodes are the scheduler's. */
 function podCreateErrors(obj: KubeObject): FieldError[] {
@@ -91,19 +100,20 @@ function podCreateErrors(obj: KubeObject): FieldError[] {
   if (objectsAt(obj, 'spec.ephemeralContainers').length > 0) {
     errors.push(forbiddenField('spec.ephemeralContainers', 'cannot be set on create'))
   }
-  return errors
+  return [...errors, ...profileMismatchErrors(obj, 'spec')]
 }
 
 function podUpdateErrors(obj: KubeObject, old: KubeObject): FieldError[] {
+  const errors = [...podErrors(obj), ...appArmorUpdateErrors(obj, old)]
   const counts = (from: KubeObject) =>
     ['containers', 'initContainers'].map(list => objectsAt(from, `spec.${list}`).length)
   const [now, before] = [counts(obj), counts(old)]
   const added = ['containers', 'initContainers'].filter((_, at) => now[at] !== before[at])
   if (added.length > 0) {
     const why = 'pod updates may not add or remove containers'
-    return [...podErrors(obj), ...added.map(list => forbiddenField(`spec.${list}`, why))]
+    return [...errors, ...added.map(list => forbiddenField(`spec.${list}`, why))]
   }
-  const errors = [...podErrors(obj), ...deadlineErrors(obj, old), ...newGateErrors(obj, old)]
+  errors.push(...deadlineErrors(obj, old), ...newGateErrors(obj, old))
   if (!equalJson(fixedSpec(obj), fixedSpec(old))) {
     errors.push(forbiddenField('spec', POD_UPDATE_LIMITS))
   }
@@ -143,15 +153,17 @@ const podStrategy: Strategy = {
     defaultPodSpec(spec)
     fillDefaults(spec, { enableServiceLinks: true })
   },
-  prepareForCreate: obj => {
+  prepareForCreate: (obj, { warn }) => {
     obj.status = { phase: 'Pending', qosClass: qosClassOf(objectAt(obj, 'spec')) }
+    copyAppArmor(obj, warn)
   },
   validate: podCreateErrors,
   validateUpdate: podUpdateErrors,
-  warnings: (obj, old) => [
-    ...(old === undefined ? hostnameWarnings(obj, "the Pod's hostname") : []),
-    ...podWarnings(obj.spec, 'spec'),
-  ],
+  // Programs change pods, and would not read it.
+  warnings: (obj, old) =>
+    old === undefined
+      ? [...hostnameWarnings(obj, "the Pod's hostname"), ...podWarnings(obj, '')]
+      : [],
 }
 
 /** What the STATUS column says of a pod: a deletion, a waiting container, or the phase. */

@@ -23,6 +23,7 @@ import { NOT_AN_IP } from './core-service-rules.ts'
 import { schedulingErrors } from './pod-scheduling-rules.ts'
 import { podSecurityErrors } from './pod-security-rules.ts'
 import { volumeErrors } from './pod-volume-rules.ts'
+import { profileAnnotationErrors, profileMismatchErrors } from './profile-annotations.ts'
 import {
   int64At,
   mapAt,
@@ -192,7 +193,9 @@ export function podTemplateErrors(template: JsonObject, path: string): FieldErro
   return [
     ...validateLabels(mapAt(template, 'metadata.labels'), `${path}.labels`),
     ...validateAnnotations(mapAt(template, 'metadata.annotations'), `${path}.annotations`),
+    ...profileAnnotationErrors(template, `${path}.annotations`),
     ...podSpecErrors(spec, `${path}.spec`),
+    ...profileMismatchErrors(template, `${path}.spec`),
     ...(isLive ? [forbiddenField(`${path}.spec.ephemeralContainers`, detail)] : []),
   ]
 }

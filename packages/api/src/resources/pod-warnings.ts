@@ -3,6 +3,7 @@
 
 import { equalJson, isDns1123Label, type JsonValue, type KubeObject } from '@podless/apimachinery'
 import { portWarnings } from './container-rules.ts'
+import { profileWarnings, seccompPodWarnings } from './profile-annotations.ts'
 import { mapAt, objectsAt, textAt, valueAt } from './reading.ts'
 
 const OLD_LABELS: Readonly<Record<string, string>> = {
@@ -14,13 +15,21 @@ const OLD_LABELS: Readonly<Record<string, string>> = {
     'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
 }
 const OLD_VOLUMES: Readonly<Record<string, string>> = {
+  photonPersistentDisk: 'deprecated in v1.11, non-functional in v1.16+',
   gitRepo: 'deprecated in v1.11, and disabled by default in v1.33+',
+  scaleIO: 'deprecated in v1.16, non-functional in v1.22+',
+  flocker: 'deprecated in v1.22, non-functional in v1.25+',
+  storageos: 'deprecated in v1.22, non-functional in v1.25+',
+  quobyte: 'deprecated in v1.22, non-functional in v1.25+',
+  glusterfs: 'deprecated in v1.25, non-functional in v1.26+',
   cephfs: 'deprecated in v1.28, non-functional in v1.31+',
   rbd: 'deprecated in v1.28, non-functional in v1.31+',
 }
 
-/** Texts for the Warning header about the pod spec at `path`. */
-export function podWarnings(spec: JsonValue | undefined, path: string): string[] {
+/** Texts for the Warning header about a pod, or a template at `above`, which ends with a dot. */
+export function podWarnings(pod: JsonValue | undefined, above: string): string[] {
+  const spec = valueAt(pod, 'spec')
+  const path = `${above}spec`
   const texts = Object.keys(mapAt(spec, 'nodeSelector')).flatMap(key => {
     const why = OLD_LABELS[key]
     return why === undefined ? [] : [`${path}.nodeSelector[${key}]: ${why}`]
@@ -28,17 +37,23 @@ export function podWarnings(spec: JsonValue | undefined, path: string): string[]
   objectsAt(spec, 'volumes').forEach((volume, index) => {
     for (const [source, why] of Object.entries(OLD_VOLUMES)) {
       if (valueAt(volume, source) === undefined) continue
-      texts.push(`${path}.volumes[${index}].${source}: ${why}`)
+      const shown = source === 'storageos' ? 'storageOS' : source
+      texts.push(`${path}.volumes[${index}].${shown}: ${why}`)
     }
   })
   objectsAt(spec, 'imagePullSecrets').forEach((secret, index) => {
     if (textAt(secret, 'name') !== '') return
     texts.push(`${path}.imagePullSecrets[${index}].name: invalid empty name ""`)
   })
+  texts.push(...seccompPodWarnings(pod, above))
   for (const list of ['initContainers', 'containers']) {
     objectsAt(spec, list).forEach((container, index) => {
       const where = `${path}.${list}[${index}]`
-      texts.push(...hiddenVariables(container, where), ...portWarnings(container, where))
+      texts.push(
+        ...profileWarnings(pod, container, above),
+        ...hiddenVariables(container, where),
+        ...portWarnings(container, where),
+      )
     })
   }
   return texts
@@ -61,7 +76,7 @@ export const workloadWarnings =
     if (old !== undefined && equalJson(template, valueAt(old, path))) return []
     return [
       ...(old === undefined ? hostnameWarnings(obj, 'Pod names and hostnames') : []),
-      ...podWarnings(valueAt(template, 'spec'), `${path}.spec`),
+      ...podWarnings(template, `${path}.`),
     ]
   }
 

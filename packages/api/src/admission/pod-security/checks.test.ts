@@ -347,16 +347,24 @@ for (const [standard, spec, refusal] of ROWS) {
 test('until 1.19 seccomp profiles are what annotations say, afterwards they say nothing', async () => {
   const annotations = {
     'seccomp.security.alpha.kubernetes.io/pod': 'unconfined',
-    'container.seccomp.security.alpha.kubernetes.io/c': 'odd',
-    'container.seccomp.security.alpha.kubernetes.io/other': 'odd',
+    'container.seccomp.security.alpha.kubernetes.io/c': 'unconfined',
+    'container.seccomp.security.alpha.kubernetes.io/other': 'unconfined',
   }
   assert.equal(
     await refusalOf('restricted:v1.18', pod(safe({ seccompProfile: null })), annotations),
-    'seccompProfile (forbidden annotations container.seccomp.security.alpha.kubernetes.io/c="odd", seccomp.security.alpha.kubernetes.io/pod="unconfined")',
+    'seccompProfile (forbidden annotations container.seccomp.security.alpha.kubernetes.io/c="unconfined", seccomp.security.alpha.kubernetes.io/pod="unconfined")',
   )
   assert.equal(await refusalOf('baseline:v1.19', pod(bare()), annotations), undefined)
   for (const fine of ['runtime/default', 'docker/default', 'localhost/x']) {
     const allowed = { 'seccomp.security.alpha.kubernetes.io/pod': fine }
     assert.equal(await refusalOf('baseline:v1.0', pod(bare()), allowed), undefined)
   }
+})
+
+test('an AppArmor annotation counts beside the field that it was copied to', async () => {
+  const annotations = { 'container.apparmor.security.beta.kubernetes.io/c': 'unconfined' }
+  assert.equal(
+    await refusalOf(BASE, pod(bare()), annotations),
+    'forbidden AppArmor profiles (container "c" and annotation must not set AppArmor profile type to "Unconfined", "container.apparmor.security.beta.kubernetes.io/c="unconfined"")',
+  )
 })
