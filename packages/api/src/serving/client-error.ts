@@ -10,10 +10,14 @@ const ANSWERS: Readonly<Record<string, string>> = {
   HPE_INVALID_TRANSFER_ENCODING: '501 Unsupported transfer encoding',
 }
 const PARSER_ERROR = 'HPE_'
+/** Sockets whose answer is on its way. */
+const answered = new WeakSet<Socket>()
 
 /** Answers with a status line and the same as text, and ends the connection. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   const { code = '' } = error
+  // Whatever else a client sends after its first mistake is one more to the parser.
+  if (answered.has(socket) && code.startsWith(PARSER_ERROR)) return
   const { _httpMessage: underWay } = socket as Socket & { _httpMessage?: unknown }
   const isAnswered = underWay !== undefined && underWay !== null
   if (!code.startsWith(PARSER_ERROR) || !socket.writable || isAnswered) {
@@ -22,5 +26,6 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
   }
   const status = Object.hasOwn(ANSWERS, code) ? ANSWERS[code] : '400 Bad Request'
   const head = `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close`
+  answered.add(socket)
   endSoon(socket, `${head}\r\n\r\n${status}`)
 }
