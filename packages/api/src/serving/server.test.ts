@@ -195,3 +195,16 @@ test('an upgrade that is no watch gets an ordinary answer', async () => {
   assert.equal(code, 404)
   assert.match(text, /pods \\"none\\" not found/)
 })
+
+test('a user to impersonate may have a name in any script', async () => {
+  const name = 'jürgen-愛'
+  const headers = {
+    'content-type': 'application/json',
+    // Node writes a header as Latin-1: these are the bytes of UTF-8.
+    'impersonate-user': Buffer.from(name).toString('latin1'),
+  }
+  const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
+  const { text } = await overHttp1(path, { method: 'POST', body: '{}', headers })
+  const { status } = JSON.parse(text) as { status: { userInfo: { username: string } } }
+  assert.equal(status.userInfo.username, name)
+})
