@@ -49,11 +49,16 @@ export function impersonate(
 ): UserInfo {
   const headers = request.headersWithPrefix(PREFIX)
   if (headers.size === 0) return user
-  const wanted = readHeaders(headers)
+  const wanted = readHeaders(
+    new Map([...headers].map(([name, values]) => [name, values.map(utf8Of)])),
+  )
   if (wanted === undefined) return user
   const attributes = attributesOf(user, request)
   return firstAllowed({ requestor: user, wanted, attributes, authorizer })
 }
+
+/** A name in another script is UTF-8; the header came as Latin-1. */
+const utf8Of = (value: string): string => Buffer.from(value, 'latin1').toString('utf8')
 
 function attributesOf(
   user: UserInfo,

@@ -16,7 +16,7 @@ export interface Incoming {
   readonly target: string
   /** Lower-case names; a repeated header is joined by ", ". */
   readonly header: (name: string) => string | undefined
-  /** Every header that starts with the lower-case prefix, values unjoined and read as UTF-8 (impersonation). */
+  /** Every header that starts with the lower-case prefix, values unjoined and their bytes as Latin-1, as Node reads them. */
   readonly headersWithPrefix: (prefix: string) => ReadonlyMap<string, readonly string[]>
   /** The whole body; throws StatusError 413 over the limit. */
   readonly body: () => Promise<Buffer>

@@ -56,7 +56,8 @@ function overHttp1(
     },
   )
   sent.on('error', reject)
-  sent.end(options.body)
+  // Beside a text, Node would write the head as UTF-8, too.
+  sent.end(Buffer.from(options.body ?? ''))
   return promise
 }
 
@@ -200,7 +201,7 @@ test('a user to impersonate may have a name in any script', async () => {
   const name = 'jürgen-愛'
   const headers = {
     'content-type': 'application/json',
-    // Node writes a header as Latin-1: these are the bytes of UTF-8.
+    // The bytes of UTF-8, as the head is written as Latin-1.
     'impersonate-user': Buffer.from(name).toString('latin1'),
   }
   const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews'

@@ -211,15 +211,10 @@ function headersWithPrefix(
     const name = rawHeaders[i]!.toLowerCase()
     if (!name.startsWith(prefix)) continue
     const values = found.get(name) ?? []
-    values.push(utf8Of(rawHeaders[i + 1]!))
+    values.push(rawHeaders[i + 1]!)
     found.set(name, values)
   }
   return found
-}
-
-/** Node reads the bytes of a header as Latin-1; a name in another script is UTF-8. */
-function utf8Of(value: string): string {
-  return /[\x80-\xff]/.test(value) ? Buffer.from(value, 'latin1').toString('utf8') : value
 }
 
 /** A signal that follows the client; made only for requests that ask for it. */
