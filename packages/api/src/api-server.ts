@@ -39,6 +39,7 @@ import { Objects } from './controllers/objects.ts'
 import { startAggregation, startLoops, startTrustLoops } from './controllers/start-loops.ts'
 import { Discovery } from './discovery/discovery.ts'
 import { OpenApi } from './discovery/openapi.ts'
+import { ServedGroups } from './discovery/served-groups.ts'
 import { feed } from './feed.ts'
 import { type ChainState, handle } from './handler-chain.ts'
 import type { Log } from './log.ts'
@@ -268,7 +269,8 @@ interface Parts extends ApiServerOptions, Views, Clients {
 function chainState(parts: Parts): ChainState {
   const { config, storage, cacher, registry, authorizer, metrics, log, now, addresses } = parts
   const services = servicesOf(parts)
-  const discovery = new Discovery(registry, parts.advertised, parts.apiServices)
+  const groups = new ServedGroups(registry, parts.apiServices)
+  const discovery = new Discovery(groups, parts.advertised)
   const health = new Health([
     { name: 'ping', pages: ['healthz', 'livez', 'readyz'], check: () => undefined },
     { name: 'log', pages: ['healthz', 'livez', 'readyz'], check: () => undefined },
@@ -307,7 +309,7 @@ function chainState(parts: Parts): ChainState {
     connections: new UserConnections(config.maxConnectionsPerUser),
     pages: new Pages({
       discovery,
-      openApi: new OpenApi(registry, parts.apiServices),
+      openApi: new OpenApi(groups, parts.apiServices),
       health,
       metrics,
       issuer,

@@ -6,6 +6,7 @@ import { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
 import { builtinResources } from '../resources/index.ts'
 import { Discovery } from './discovery.ts'
+import { ServedGroups } from './served-groups.ts'
 
 const leases = builtinResources().find(({ gvr }) => gvr.resource === 'leases')
 assert.ok(leases)
@@ -21,7 +22,8 @@ function custom(owner: string, group: string, version = 'v1', verbs = ['get']): 
   }
 }
 
-const discoveryOf = (registry: Registry): Discovery => new Discovery(registry, () => 'here:1')
+const discoveryOf = (registry: Registry): Discovery =>
+  new Discovery(new ServedGroups(registry), () => 'here:1')
 const shown = (discovery: Discovery): { etag: string; text: string } => {
   const { etag, bytes } = discovery.aggregated('groups')
   return { etag, text: bytes().toString() }

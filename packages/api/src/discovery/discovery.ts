@@ -3,12 +3,10 @@
 
 import { createHash } from 'node:crypto'
 import { apiVersionOf, type GroupVersion, type JsonObject } from '@podless/apimachinery'
-import type { ApiServices } from '../aggregation/api-services.ts'
-import type { Registry } from '../registry.ts'
 import type { Resource, Subresource } from '../resource.ts'
 import { type AggregatedDocument, aggregatedDocument } from './aggregated.ts'
 import { isForeign, offeredVerbs, subresourcesOf } from './offered.ts'
-import { type ServedGroup, ServedGroups } from './served-groups.ts'
+import type { ServedGroup, ServedGroups } from './served-groups.ts'
 
 export class Discovery {
   readonly #groups: ServedGroups
@@ -16,9 +14,9 @@ export class Discovery {
   /** Of one state of the groups: another one has documents of its own. */
   readonly #aggregated = new WeakMap<object, Map<string, AggregatedDocument>>()
 
-  /** `address` is HOST:PORT as clients reach the server. `services` are there where extension servers are. */
-  constructor(registry: Registry, address: () => string, services?: ApiServices) {
-    this.#groups = new ServedGroups(registry, services)
+  /** `address` is HOST:PORT as clients reach the server. */
+  constructor(groups: ServedGroups, address: () => string) {
+    this.#groups = groups
     this.#address = address
   }
 

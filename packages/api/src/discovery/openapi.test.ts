@@ -5,6 +5,7 @@ import { Registry } from '../registry.ts'
 import { builtinResources } from '../resources/index.ts'
 import type { Incoming, Reply } from '../serving/exchange.ts'
 import { OpenApi } from './openapi.ts'
+import { ServedGroups } from './served-groups.ts'
 
 const MESSAGE = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
 /** How client-go names it. */
@@ -17,7 +18,7 @@ const served = builtinResources().filter(({ gvr }) => gvr.group === 'coordinatio
 function documents(): { openApi: OpenApi; registry: Registry } {
   const registry = new Registry()
   registry.replace('', served)
-  return { openApi: new OpenApi(registry), registry }
+  return { openApi: new OpenApi(new ServedGroups(registry)), registry }
 }
 
 const asking = (headers: Readonly<Record<string, string>> = {}): Incoming =>

@@ -6,14 +6,13 @@ import { createHash } from 'node:crypto'
 import { encodeOpenApiV2, type GroupVersion, type JsonObject } from '@podless/apimachinery'
 import { ApiServices } from '../aggregation/api-services.ts'
 import { versionInfo } from '../pages/version.ts'
-import type { Registry } from '../registry.ts'
 import type { Resource } from '../resource.ts'
 import { type Incoming, type Reply, textReply } from '../serving/exchange.ts'
 import { documentReply } from './document-reply.ts'
 import { pathsOf } from './openapi-paths.ts'
 import { schemaName, schemasOf } from './openapi-schemas.ts'
 import { definitionsToV2, pathsToV2 } from './openapi-v2.ts'
-import { ServedGroups } from './served-groups.ts'
+import type { ServedGroups } from './served-groups.ts'
 
 interface Document {
   readonly hash: string
@@ -46,9 +45,10 @@ export class OpenApi {
   /** Weakly held: a document that nobody asks for again is dropped and rebuilt on demand. */
   readonly #documents = new Map<string, WeakRef<Document>>()
 
-  constructor(registry: Registry, services = new ApiServices()) {
+  /** `services` are those that the groups were made with. */
+  constructor(groups: ServedGroups, services = new ApiServices()) {
+    this.#groups = groups
     this.#services = services
-    this.#groups = new ServedGroups(registry, services)
   }
 
   /** GET /openapi/v3. */
