@@ -4,6 +4,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { isObject, type JsonObject, parseExact } from '@podless/apimachinery'
+import { PRIVILEGED_GROUP } from '../auth/authorize.ts'
 import { objectsAt, textAt, textsAt } from '../resources/reading.ts'
 import type { RemoteDocuments, RemoteService } from './api-services.ts'
 import { type ExtensionServers, identityHeaders } from './extension-servers.ts'
@@ -16,7 +17,7 @@ const AGGREGATED = ['v2', 'v2beta1']
   .join(',')
 
 /** The system asks: it may see everything. */
-const SYSTEM = { name: 'system:kube-aggregator', groups: ['system:masters'] }
+const SYSTEM = { name: 'system:kube-aggregator', groups: [PRIVILEGED_GROUP] }
 
 /** A document and the head of the answer that brought it. */
 interface Fetched {

@@ -17,12 +17,12 @@ import type { Services, TokenService, UserInfo } from '../resource.ts'
 import type { Incoming, PeerCertificate } from '../serving/exchange.ts'
 import type { TokenAuthenticator, TokenUse } from './token-authenticator.ts'
 
-export const ANONYMOUS: UserInfo = {
-  name: 'system:anonymous',
-  groups: ['system:unauthenticated'],
-}
 export const AUTHENTICATED_GROUP = 'system:authenticated'
 export const UNAUTHENTICATED_GROUP = 'system:unauthenticated'
+export const ANONYMOUS: UserInfo = {
+  name: 'system:anonymous',
+  groups: [UNAUTHENTICATED_GROUP],
+}
 
 const CREDENTIAL_ID = 'authentication.kubernetes.io/credential-id'
 /** Browsers cannot set headers on a WebSocket, so they offer the token as a subprotocol. */

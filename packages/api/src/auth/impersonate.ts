@@ -13,7 +13,7 @@ import { requestInfo } from '../request/request-info.ts'
 import type { AuthorizationRequest, Authorizer, UserInfo } from '../resource.ts'
 import type { Incoming } from '../serving/exchange.ts'
 import { ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP } from './authenticate.ts'
-import { authorizationError } from './authorize.ts'
+import { authorizationError, PRIVILEGED_GROUP } from './authorize.ts'
 import { quoteList } from './policy-rule.ts'
 
 const PREFIX = 'impersonate-'
@@ -236,9 +236,9 @@ function refuseGroups(groups: readonly string[], request: AuthorizationRequest):
   if (groups.includes('')) {
     throw authorizationError(request, 'impersonating the empty string group is not allowed')
   }
-  if (groups.includes('system:masters')) {
+  if (groups.includes(PRIVILEGED_GROUP)) {
     const why = 'impersonating the system:masters group is not allowed'
-    throw authorizationError({ ...request, name: 'system:masters' }, why)
+    throw authorizationError({ ...request, name: PRIVILEGED_GROUP }, why)
   }
 }
 

@@ -2,15 +2,16 @@
 // Asked by server.ts after a handshake, for the user of the certificate, and by handler-chain.ts once a request has told who
 // sends it.
 
+import { UNAUTHENTICATED_GROUP } from '../auth/authenticate.ts'
+import { PRIVILEGED_GROUP } from '../auth/authorize.ts'
 import type { UserInfo } from '../resource.ts'
 import type { Connection } from '../serving/exchange.ts'
 import { JOINING_GROUP } from '../vm/vm-policy.ts'
-import { EXEMPT_GROUP } from './user-limits.ts'
 
 /** Whoever is in the others has proven nothing yet: to count them would let anybody shut the rest of them out. */
 const UNCOUNTED_GROUPS: ReadonlySet<string> = new Set([
-  EXEMPT_GROUP,
-  'system:unauthenticated',
+  PRIVILEGED_GROUP,
+  UNAUTHENTICATED_GROUP,
   JOINING_GROUP,
 ])
 

@@ -1,6 +1,7 @@
 // How many requests and watches one user may have open, so that no single one wears the server out for all others.
 // Called by handler-chain.ts once the user is known. Ref: apiserver/pkg/server/filters/priority-and-fairness.go
 
+import { PRIVILEGED_GROUP } from '../auth/authorize.ts'
 import type { UserInfo } from '../resource.ts'
 import { type Reply, type Sink, textReply } from '../serving/exchange.ts'
 import type { RequestInfo } from './request-info.ts'
@@ -17,8 +18,6 @@ interface Counts {
   watches: number
 }
 
-/** Ref: the exempt FlowSchema and the probes one, kubernetes' apiserver/pkg/apis/flowcontrol/bootstrap/default.go */
-export const EXEMPT_GROUP = 'system:masters'
 const PROBE = /^\/(?:healthz|livez|readyz)(?:\/|$)/
 
 /** Upstream's answer, which is text and no Status. */
@@ -62,8 +61,9 @@ export class UserLimits {
   }
 }
 
+/** Ref: the exempt FlowSchema and the probes one, kubernetes' apiserver/pkg/apis/flowcontrol/bootstrap/default.go */
 function isExempt({ groups }: UserInfo, info: RequestInfo): boolean {
-  return groups.includes(EXEMPT_GROUP) || isProbe(info)
+  return groups.includes(PRIVILEGED_GROUP) || isProbe(info)
 }
 
 /** Health checks are answered whoever asks however often. */

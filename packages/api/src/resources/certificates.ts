@@ -18,6 +18,7 @@ import {
   required,
 } from '@podless/apimachinery'
 import { parseCertificateRequest, pemBlocks } from '@podless/identity'
+import { PRIVILEGED_GROUP } from '../auth/authorize.ts'
 import type { Resource, RuleContext, StoredSubresource, Strategy } from '../resource.ts'
 import { allButFields, builtin } from './builtin.ts'
 import { AGE, column, humanDuration, NAME, textColumn } from './columns.ts'
@@ -27,7 +28,6 @@ const GROUP = 'certificates.k8s.io'
 const PLURAL = 'certificatesigningrequests'
 const LEGACY_SIGNER = 'kubernetes.io/legacy-unknown'
 const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client'
-const PRIVILEGED_GROUP = 'system:masters'
 /** The name under which this server tells extension servers who asks: whoever had it could be anybody to them. */
 export const FRONT_PROXY = 'front-proxy-client'
 const EXPIRATION_SECONDS_MIN = 600
