@@ -129,15 +129,14 @@ export class WebhookClient {
     return agent
   }
 
-  /** Makes room. Calls that are under way on the agent go on. */
+  /** Makes room. */
   #forgetOldest(): void {
     if (this.#agents.size < AGENTS_MAX) return
     const [oldest] = this.#agents
     if (oldest === undefined) return
     const [key, agent] = oldest
     this.#agents.delete(key)
-    for (const sockets of Object.values(agent.freeSockets))
-      for (const socket of sockets ?? []) socket.destroy()
+    endIdle(agent)
   }
 
   #post(
@@ -172,6 +171,12 @@ export class WebhookClient {
     request.end(bytes)
     return promise
   }
+}
+
+/** Ends the connections that nobody uses; calls that are under way go on. */
+export function endIdle(agent: Agent): void {
+  for (const sockets of Object.values(agent.freeSockets))
+    for (const socket of sockets ?? []) socket.destroy()
 }
 
 /** Upstream's words for the ways a connection to an address fails. */

@@ -59,7 +59,8 @@ export class ExtensionProxy {
   /** What the server answers, or 503. */
   async pass(remote: RemoteService, passed: Passed): Promise<Reply> {
     if (!remote.isAvailable) return failed('service unavailable')
-    if ('error' in this.#servers.resolve(remote)) return failed('service unavailable')
+    const addresses = this.#servers.resolve(remote)
+    if ('error' in addresses) return failed('service unavailable')
     const { request } = passed
     const { method, target } = request
     const body = method === 'GET' || method === 'HEAD' ? undefined : await request.body()
@@ -70,10 +71,8 @@ export class ExtensionProxy {
     const timer = isDiscovery(target) ? setTimeout(() => stop.abort(), DISCOVERY_MS) : undefined
     try {
       const headers = requestHeaders(passed, body)
-      const signal = stop.signal
-      return replyOf(
-        await this.#servers.open(remote, { method, path: target, headers, body, signal }),
-      )
+      const call = { method, path: target, headers, body, signal: stop.signal }
+      return replyOf(await this.#servers.openAt(addresses, remote, call))
     } catch (error) {
       if (request.signal.aborted) throw request.signal.reason
       if (error instanceof ExtensionUnreachable) return failed(error.message)

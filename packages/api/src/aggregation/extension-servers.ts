@@ -10,7 +10,7 @@ import {
   resolveService,
   type ServiceReader,
 } from '../admission/service-resolver.ts'
-import { reasonOf } from '../admission/webhook-client.ts'
+import { endIdle, reasonOf } from '../admission/webhook-client.ts'
 import type { UserInfo } from '../resource.ts'
 import type { RemoteService } from './api-services.ts'
 
@@ -69,6 +69,15 @@ export class ExtensionServers {
   async open(remote: RemoteService, call: ExtensionCall): Promise<IncomingMessage> {
     const addresses = this.resolve(remote)
     if ('error' in addresses) throw new ExtensionUnreachable(addresses.error)
+    return await this.openAt(addresses, remote, call)
+  }
+
+  /** As open(), by addresses that are known already. */
+  async openAt(
+    addresses: readonly ResolvedAddress[],
+    remote: RemoteService,
+    call: ExtensionCall,
+  ): Promise<IncomingMessage> {
     let last: ExtensionUnreachable | undefined
     for (const address of addresses) {
       try {
@@ -129,8 +138,7 @@ export class ExtensionServers {
     })
     this.#agents.set(name, { terms, agent })
     // What is under way goes on; idle connections end by themselves when their server wants.
-    for (const sockets of Object.values(known?.agent.freeSockets ?? {}))
-      for (const socket of sockets ?? []) socket.destroy()
+    if (known !== undefined) endIdle(known.agent)
     return agent
   }
 }

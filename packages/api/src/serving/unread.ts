@@ -1,10 +1,7 @@
 // Answers that their clients do not read: each holds its bytes, and a list the objects it is made of, for as long as its
 // connection lives. Called by write-reply.ts. Ref: apiserver/pkg/server/filters/timeout.go, which gives an answer as long in all
 
-import type { ServerResponse } from 'node:http'
-import type { Http2ServerResponse } from 'node:http2'
-
-type AnyResponse = Http2ServerResponse | ServerResponse
+import type { AnyResponse } from './write-reply.ts'
 
 /** How long a client may read nothing at all. */
 export const UNREAD_MS = 60_000
